@@ -1,0 +1,167 @@
+//! The trait of a store and of the handles it gives out. No implementation in here.
+
+use std::os::fd::BorrowedFd;
+
+use longshore_path::VirtualPath;
+
+use crate::{Entry, Operation, Timestamp};
+
+/// One tree of files. Cheap to share behind an `Arc`; every call names its path from the root.
+///
+/// Symbolic links are followed as long as they stay beneath the root. A last component that is a link is followed
+/// by [`stat`](Backend::stat), [`open_read`](Backend::open_read), [`open_directory`](Backend::open_directory),
+/// [`open_upload`](Backend::open_upload) (the target is replaced, not the link) and
+/// [`set_modified`](Backend::set_modified), and not by removal and renaming, which act on the link.
+///
+/// Names that the store keeps for its own parts answer [`NotFound`](crate::ErrorKind::NotFound) where they are
+/// read and [`NameNotAllowed`](crate::ErrorKind::NameNotAllowed) where they would be made.
+pub trait Backend: Send + Sync + 'static {
+    /// What is there.
+    fn stat(&self, path: &VirtualPath) -> Operation<Entry>;
+
+    /// The part that a cut upload by `owner` left for `path` and that a next one may continue.
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none, or when a finished file stands at `path`.
+    fn part(&self, owner: &str, path: &VirtualPath) -> Operation<Part>;
+
+    /// Opens a regular file. Never waits, not even on a pipe.
+    fn open_read(&self, path: &VirtualPath) -> Operation<Box<dyn Readable>>;
+
+    /// Opens a directory for listing.
+    fn open_directory(&self, path: &VirtualPath) -> Operation<Box<dyn Directory>>;
+
+    /// Begins to write a file. The directory must exist.
+    fn open_upload(&self, request: UploadRequest) -> Operation<Box<dyn Upload>>;
+
+    /// Makes one directory.
+    fn make_directory(&self, path: &VirtualPath) -> Operation<()>;
+
+    /// Removes an empty directory. Kept parts do not count as content: they are removed with it.
+    fn remove_directory(&self, path: &VirtualPath) -> Operation<()>;
+
+    /// Removes a file or a link.
+    fn remove_file(&self, path: &VirtualPath) -> Operation<()>;
+
+    /// Gives a file, link or directory another name. With `overwrite`, a file at `to` is replaced in the same
+    /// step; without it, [`AlreadyExists`](crate::ErrorKind::AlreadyExists), also when it appears at that moment.
+    /// A directory at `to` is never replaced.
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, overwrite: bool) -> Operation<()>;
+
+    /// Sets the modification time of a file or directory.
+    fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Operation<()>;
+
+    /// Octets that can still be written at `path`'s place; `None` where the store knows no end.
+    fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>>;
+}
+
+/// A regular file that is open for reading.
+pub trait Readable: Send {
+    /// What it was when it was opened.
+    fn entry(&self) -> &Entry;
+
+    /// Reads from `offset` into `buffer`'s spare capacity (its length is reset to 0 first) until that is full or
+    /// the file ends, and gives it back. Empty means: `offset` is at or beyond the end.
+    fn read_at(&mut self, offset: u64, buffer: Vec<u8>) -> Operation<Vec<u8>>;
+
+    /// A descriptor to copy from with the kernel's help, where there is one.
+    fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// A directory that is open for listing.
+pub trait Directory: Send {
+    /// Some more entries, in the store's own order, without `.`, `..` and the store's own parts. Empty means: that
+    /// was all. An entry that vanishes while it is looked at is left out.
+    fn next_entries(&mut self) -> Operation<Vec<Entry>>;
+}
+
+/// What to write, where, and how safely.
+#[derive(Clone, Debug)]
+pub struct UploadRequest {
+    /// The final name. For [`UploadPlan::Unique`] the directory and a wish.
+    pub path: VirtualPath,
+    /// Whose part this is: only the same owner continues it.
+    pub owner: String,
+    /// Where the first octet goes.
+    pub plan: UploadPlan,
+    /// Whether a finished file at `path` may be changed or replaced; without it,
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists), checked at the opening and again at the commit.
+    pub overwrite: bool,
+    /// What must have reached the disk when the commit succeeds.
+    pub durability: Durability,
+}
+
+/// Where an upload begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadPlan {
+    /// A new file, which takes the place of an old one at the commit.
+    Replace,
+    /// A new file under a name that nobody has: the wished one when it is free, else one derived from it. The name
+    /// is reserved from the opening on.
+    Unique,
+    /// After the last octet of the finished file, **in place**: failing truncates it back. Without a finished file
+    /// the kept part is continued, without that a new file begun.
+    Append,
+    /// From this offset. Of a finished file of length `l`: `offset = l` writes in place as `Append` does,
+    /// `offset < l` copies that many octets into a new part which replaces the file at the commit. Without a
+    /// finished file the kept part is cut to `offset` and continued. Beyond the end:
+    /// [`OffsetBeyondEnd`](crate::ErrorKind::OffsetBeyondEnd), never a hole.
+    At(u64),
+}
+
+/// What must have reached the disk before a commit succeeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: the file survives the program, but perhaps not a power cut.
+    None,
+    /// The contents (fdatasync), then the name (rename, fsync of the directory).
+    #[default]
+    Data,
+    /// As `Data`, with the file's times and modes (fsync), and the directories this store made on the way.
+    Full,
+}
+
+/// A part left by a cut upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Octets that are there.
+    pub size: u64,
+    /// When the last of them came.
+    pub modified: Timestamp,
+}
+
+/// An upload that is not finished. Dropping it is like [`abandon`](Upload::abandon).
+pub trait Upload: Send {
+    /// The final name; for [`UploadPlan::Unique`] the one that was chosen.
+    fn path(&self) -> &VirtualPath;
+
+    /// Octets before the next one: the offset at which it begins, plus all written since.
+    fn position(&self) -> u64;
+
+    /// Writes all of `buffer` at the position and gives it back, emptied, for the next round. After an error
+    /// nothing more may be written, only abandoned.
+    fn write(&mut self, buffer: Vec<u8>) -> Operation<Vec<u8>>;
+
+    /// Makes the file whole under its final name, as durably as was asked. Once begun it cannot be stopped. Fails
+    /// as a whole: the old file still stands, and the part is treated as in [`abandon`](Upload::abandon).
+    fn commit(self: Box<Self>) -> Operation<Committed>;
+
+    /// Gives up. By the store's policy the part is kept for a next upload by the same owner, or removed.
+    fn abandon(self: Box<Self>) -> Operation<Abandoned>;
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The final name.
+    pub path: VirtualPath,
+    /// The length of the finished file in octets.
+    pub size: u64,
+    /// Whether a file stood there before.
+    pub replaced: bool,
+}
+
+/// What is left of an abandoned upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abandoned {
+    /// The length of the part that was kept; `None` when nothing was.
+    pub kept_bytes: Option<u64>,
+}
