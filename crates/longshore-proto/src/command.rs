@@ -1,0 +1,532 @@
+//! A line becomes a command, or a typed error; the session lives on either way.
+//!
+//! Not inside: whether the command is legal now ([`verbs`](crate::verbs)) and what it does
+//! ([`server`](crate::server)). Paths stay as the peer wrote them: they are resolved when the command's turn comes,
+//! for a CWD may wait before it.
+
+use std::fmt;
+use std::net::SocketAddrV4;
+
+use crate::address::{self, AddressError, EpsvArgument, Eprt};
+use crate::limits::USER_NAME_LIMIT_BYTES;
+use crate::listing::Facts;
+use crate::reply::Situation;
+use crate::time::{self, UnixTime};
+use crate::verbs::{Legal, Verb};
+
+/// A line that names a command we know.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// Which command.
+    pub verb: Verb,
+    /// What it asks for, or what is wrong with its argument.
+    pub command: Result<Command, ArgumentError>,
+}
+
+/// A path as the peer wrote it, not empty; it may be relative.
+pub type RawPath = Vec<u8>;
+
+/// A command with its argument understood.
+#[derive(Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the RFC's command, explained in VERBS")]
+pub enum Command {
+    User(Vec<u8>),
+    Pass(Secret),
+    Acct,
+    Rein,
+    Quit,
+    Cwd(RawPath),
+    Cdup,
+    Pwd,
+    Mkd(RawPath),
+    Rmd(RawPath),
+    Type(Representation),
+    Stru(Structure),
+    Mode(Mode),
+    Port(SocketAddrV4),
+    Eprt(Eprt),
+    Pasv,
+    Epsv(EpsvArgument),
+    Retr(RawPath),
+    Stor(RawPath),
+    Stou(Option<RawPath>),
+    Appe(RawPath),
+    Allo(u64),
+    Rest(u64),
+    Abor,
+    Rnfr(RawPath),
+    Rnto(RawPath),
+    Dele(RawPath),
+    List(Option<RawPath>),
+    Nlst(Option<RawPath>),
+    Mlsd(Option<RawPath>),
+    Mlst(Option<RawPath>),
+    Stat(Option<RawPath>),
+    Size(RawPath),
+    Mdtm(RawPath),
+    Mfmt(UnixTime, RawPath),
+    Feat,
+    Opts(Options),
+    Syst,
+    Help(Option<Vec<u8>>),
+    Site(Site),
+    Noop,
+    Clnt(Vec<u8>),
+    /// One that exists and is not offered.
+    NotOffered,
+}
+
+/// A password: never shown by `Debug`, wiped of no use to a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// TYPE: how a file is represented on the data connection (RFC 959 section 3.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Representation {
+    /// `A N`, lines end with CR LF. The default of RFC 959.
+    #[default]
+    Ascii,
+    /// `I` or `L 8`, octets as they are.
+    Image,
+}
+
+/// STRU: the structure of a file (RFC 959 section 3.1.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Structure {
+    /// `F`, no structure.
+    #[default]
+    File,
+}
+
+/// MODE: how a file is transmitted (RFC 959 section 3.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// `S`, the end of the data connection is the end of the file.
+    #[default]
+    Stream,
+}
+
+/// What OPTS sets (RFC 2389 section 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Options {
+    /// `UTF8 ON`, `UTF8 OFF`, `UTF-8 NLST`: names are bytes whatever is said.
+    Utf8,
+    /// `MLST fact;...` (RFC 3659 section 7.9).
+    Mlst(Facts),
+    /// Something else.
+    Unknown(Vec<u8>),
+}
+
+/// What SITE asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// `HELP`.
+    Help,
+    /// Something else.
+    Unknown(Vec<u8>),
+}
+
+/// What is wrong with an argument: 501, or 504 for a legal value that is not offered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArgumentError {
+    /// Nothing was given.
+    #[error("an argument is missing")]
+    Missing,
+    /// A user name of more than [`USER_NAME_LIMIT_BYTES`].
+    #[error("a user name has at most {USER_NAME_LIMIT_BYTES} bytes")]
+    UserTooLong,
+    /// Not a number, or one above 2^63 - 1.
+    #[error("a number from 0 to 9223372036854775807 is needed")]
+    Number,
+    /// Not a time of RFC 3659 section 2.3.
+    #[error("the time must be YYYYMMDDHHMMSS in UTC")]
+    Time,
+    /// An address that is none.
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    /// A word that is none of those the command knows.
+    #[error("the argument is not one of those it knows")]
+    Unknown,
+    /// A legal parameter that is not offered, and what to use instead.
+    #[error("{parameter} is not offered")]
+    NotOffered {
+        /// As it would be written.
+        parameter: &'static str,
+        /// What is offered.
+        instead: &'static str,
+    },
+}
+
+impl ArgumentError {
+    /// The situation that answers it.
+    pub fn situation(&self) -> Situation {
+        match self {
+            ArgumentError::NotOffered { .. } => Situation::ParameterNotOffered,
+            _ => Situation::BadArgument,
+        }
+    }
+}
+
+/// Splits a line into its first word and the rest. One space separates them (RFC 959 section 5.3): further spaces
+/// belong to the argument, for names may begin with one.
+pub fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    // Some clients send spaces or a stray tab before the verb; a verb cannot begin so.
+    let start = line.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
+    let line = &line[start..];
+    match memchr::memchr(b' ', line) {
+        Some(space) => (&line[..space], &line[space + 1..]),
+        None => (line, b""),
+    }
+}
+
+/// Reads a line; `None` when its first word is no command.
+pub fn parse(line: &[u8]) -> Option<Parsed> {
+    let (word, argument) = split(line);
+    let verb = Verb::find(word)?;
+    let command = match verb.row().legal {
+        Legal::NotOffered => Ok(Command::NotOffered),
+        _ => parse_argument(verb, argument),
+    };
+    Some(Parsed { verb, command })
+}
+
+fn parse_argument(verb: Verb, argument: &[u8]) -> Result<Command, ArgumentError> {
+    Ok(match verb {
+        Verb::User => Command::User(user(argument)?),
+        Verb::Pass => Command::Pass(Secret(argument.to_vec())),
+        Verb::Acct => Command::Acct,
+        Verb::Rein => Command::Rein,
+        Verb::Quit => Command::Quit,
+        Verb::Cwd => Command::Cwd(required(argument)?),
+        Verb::Cdup => Command::Cdup,
+        Verb::Pwd => Command::Pwd,
+        Verb::Mkd => Command::Mkd(required(argument)?),
+        Verb::Rmd => Command::Rmd(required(argument)?),
+        Verb::Type => Command::Type(representation(argument)?),
+        Verb::Stru => Command::Stru(structure(argument)?),
+        Verb::Mode => Command::Mode(mode(argument)?),
+        Verb::Port => Command::Port(address::parse_port(argument)?),
+        Verb::Eprt => Command::Eprt(address::parse_eprt(argument)?),
+        Verb::Pasv => Command::Pasv,
+        Verb::Epsv => Command::Epsv(address::parse_epsv(argument)?),
+        Verb::Retr => Command::Retr(required(argument)?),
+        Verb::Stor => Command::Stor(required(argument)?),
+        Verb::Stou => Command::Stou(optional(argument)),
+        Verb::Appe => Command::Appe(required(argument)?),
+        Verb::Allo => Command::Allo(allocation(argument)?),
+        Verb::Rest => Command::Rest(number(argument)?),
+        Verb::Abor => Command::Abor,
+        Verb::Rnfr => Command::Rnfr(required(argument)?),
+        Verb::Rnto => Command::Rnto(required(argument)?),
+        Verb::Dele => Command::Dele(required(argument)?),
+        Verb::List => Command::List(listed(argument)),
+        Verb::Nlst => Command::Nlst(listed(argument)),
+        Verb::Mlsd => Command::Mlsd(optional(argument)),
+        Verb::Mlst => Command::Mlst(optional(argument)),
+        Verb::Stat => Command::Stat(listed_or_status(argument)),
+        Verb::Size => Command::Size(required(argument)?),
+        Verb::Mdtm => Command::Mdtm(required(argument)?),
+        Verb::Mfmt => {
+            let (time, path) = split(argument);
+            let time = time::parse_time_val(time).ok_or(ArgumentError::Time)?;
+            Command::Mfmt(time, required(path)?)
+        }
+        Verb::Feat => Command::Feat,
+        Verb::Opts => Command::Opts(options(argument)?),
+        Verb::Syst => Command::Syst,
+        Verb::Help => Command::Help(optional(argument)),
+        Verb::Site => Command::Site(site(argument)?),
+        Verb::Noop => Command::Noop,
+        Verb::Clnt => Command::Clnt(argument.to_vec()),
+        Verb::Auth
+        | Verb::Pbsz
+        | Verb::Prot
+        | Verb::Ccc
+        | Verb::Adat
+        | Verb::Conf
+        | Verb::Enc
+        | Verb::Mic
+        | Verb::Host
+        | Verb::Lang
+        | Verb::Smnt
+        | Verb::Lprt
+        | Verb::Lpsv
+        | Verb::Mff
+        | Verb::Mfct
+        | Verb::Hash
+        | Verb::Avbl => Command::NotOffered,
+    })
+}
+
+fn required(argument: &[u8]) -> Result<RawPath, ArgumentError> {
+    optional(argument).ok_or(ArgumentError::Missing)
+}
+
+fn optional(argument: &[u8]) -> Option<Vec<u8>> {
+    (!argument.is_empty()).then(|| argument.to_vec())
+}
+
+fn user(argument: &[u8]) -> Result<Vec<u8>, ArgumentError> {
+    match argument.len() {
+        0 => Err(ArgumentError::Missing),
+        1..=USER_NAME_LIMIT_BYTES => Ok(argument.to_vec()),
+        _ => Err(ArgumentError::UserTooLong),
+    }
+}
+
+/// The path behind the options of `ls` that many clients send (`LIST -la dir`). A file whose name begins with a
+/// hyphen is still reached as `./-name`.
+fn listed(mut argument: &[u8]) -> Option<RawPath> {
+    loop {
+        argument = argument.trim_ascii_start();
+        if argument.first() != Some(&b'-') {
+            return optional(argument);
+        }
+        argument = split(argument).1;
+    }
+}
+
+/// As [`listed`], but options alone still ask for a listing: `STAT -l` is of the current directory.
+fn listed_or_status(argument: &[u8]) -> Option<RawPath> {
+    if argument.trim_ascii().is_empty() {
+        return None;
+    }
+    Some(listed(argument).unwrap_or_else(|| b".".to_vec()))
+}
+
+fn number(argument: &[u8]) -> Result<u64, ArgumentError> {
+    let digits = argument.trim_ascii();
+    if digits.is_empty() {
+        return Err(ArgumentError::Missing);
+    }
+    let number = std::str::from_utf8(digits)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse::<u64>().ok());
+    // File offsets of every system we run on are signed.
+    number.filter(|&number| i64::try_from(number).is_ok()).ok_or(ArgumentError::Number)
+}
+
+/// `ALLO n` or `ALLO n R m` (RFC 959 section 4.1.3); the record size plays no part.
+fn allocation(argument: &[u8]) -> Result<u64, ArgumentError> {
+    let (bytes, rest) = split(argument);
+    let bytes = number(bytes)?;
+    if rest.trim_ascii().is_empty() {
+        return Ok(bytes);
+    }
+    match split(rest) {
+        (r, record) if r.eq_ignore_ascii_case(b"R") => number(record).map(|_| bytes),
+        _ => Err(ArgumentError::Unknown),
+    }
+}
+
+fn representation(argument: &[u8]) -> Result<Representation, ArgumentError> {
+    let upper = argument.trim_ascii().to_ascii_uppercase();
+    let not_offered = |parameter| ArgumentError::NotOffered { parameter, instead: "TYPE A or TYPE I" };
+    let (kind, form) = upper.split_first().ok_or(ArgumentError::Missing)?;
+    let form = form.trim_ascii();
+    match (kind, form) {
+        (b'A', b"" | b"N") => Ok(Representation::Ascii),
+        (b'A', b"T") => Err(not_offered("TYPE A T")),
+        (b'A', b"C") => Err(not_offered("TYPE A C")),
+        (b'I', b"" | b"N") => Ok(Representation::Image),
+        (b'L', b"8") => Ok(Representation::Image),
+        (b'L', b"") => Err(ArgumentError::Missing),
+        (b'L', size) if size.iter().all(u8::is_ascii_digit) => {
+            Err(ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" })
+        }
+        (b'E', b"" | b"N" | b"T" | b"C") => Err(not_offered("TYPE E")),
+        _ => Err(ArgumentError::Unknown),
+    }
+}
+
+fn structure(argument: &[u8]) -> Result<Structure, ArgumentError> {
+    let not_offered = |parameter| Err(ArgumentError::NotOffered { parameter, instead: "STRU F" });
+    match argument.trim_ascii() {
+        b"" => Err(ArgumentError::Missing),
+        b"F" | b"f" => Ok(Structure::File),
+        b"R" | b"r" => not_offered("STRU R"),
+        b"P" | b"p" => not_offered("STRU P"),
+        _ => Err(ArgumentError::Unknown),
+    }
+}
+
+fn mode(argument: &[u8]) -> Result<Mode, ArgumentError> {
+    let not_offered = |parameter| Err(ArgumentError::NotOffered { parameter, instead: "MODE S" });
+    match argument.trim_ascii() {
+        b"" => Err(ArgumentError::Missing),
+        b"S" | b"s" => Ok(Mode::Stream),
+        b"B" | b"b" => not_offered("MODE B"),
+        b"C" | b"c" => not_offered("MODE C"),
+        b"Z" | b"z" => not_offered("MODE Z"),
+        b"E" | b"e" => not_offered("MODE E"),
+        _ => Err(ArgumentError::Unknown),
+    }
+}
+
+fn options(argument: &[u8]) -> Result<Options, ArgumentError> {
+    let (name, value) = split(argument);
+    if name.is_empty() {
+        return Err(ArgumentError::Missing);
+    }
+    if name.eq_ignore_ascii_case(b"UTF8") || name.eq_ignore_ascii_case(b"UTF-8") {
+        return Ok(Options::Utf8);
+    }
+    if name.eq_ignore_ascii_case(b"MLST") {
+        return Ok(Options::Mlst(Facts::from_opts(value)));
+    }
+    Ok(Options::Unknown(name.to_vec()))
+}
+
+fn site(argument: &[u8]) -> Result<Site, ArgumentError> {
+    let (name, _) = split(argument);
+    match name {
+        b"" => Err(ArgumentError::Missing),
+        name if name.eq_ignore_ascii_case(b"HELP") => Ok(Site::Help),
+        name => Ok(Site::Unknown(name.to_vec())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Command) {
+        assert_eq!(parse(line.as_bytes()).expect("a known verb").command, Ok(expected), "{line}");
+    }
+
+    #[track_caller]
+    fn check_error(line: &str, expected: ArgumentError) {
+        assert_eq!(parse(line.as_bytes()).expect("a known verb").command, Err(expected), "{line}");
+    }
+
+    fn path(path: &str) -> Vec<u8> {
+        path.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn arguments_begin_after_one_space() {
+        check("RETR a", Command::Retr(path("a")));
+        check("retr a b ", Command::Retr(path("a b ")));
+        check("RETR  a", Command::Retr(path(" a")));
+        check(" \tRETR a", Command::Retr(path("a")));
+        check_error("RETR", ArgumentError::Missing);
+        check_error("RETR ", ArgumentError::Missing);
+        assert_eq!(parse(b"RETRX a"), None);
+        assert_eq!(parse(b""), None);
+        assert_eq!(parse(b"\xff\xf4ABOR"), None, "Telnet bytes are the line buffer's business");
+    }
+
+    #[test]
+    fn users_and_passwords() {
+        check("USER x", Command::User(path("x")));
+        check("USER a b", Command::User(path("a b")));
+        check_error("USER", ArgumentError::Missing);
+        check(&format!("USER {}", "u".repeat(255)), Command::User(path(&"u".repeat(255))));
+        check_error(&format!("USER {}", "u".repeat(256)), ArgumentError::UserTooLong);
+        check("PASS", Command::Pass(Secret(vec![])));
+        check("PASS  x ", Command::Pass(Secret(path(" x "))));
+        let shown = format!("{:?}", parse(b"PASS hunter2"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn types_in_all_legal_spellings() {
+        for image in ["I", "i", "L 8", "L8", "l 8", "I N", "L  8"] {
+            check(&format!("TYPE {image}"), Command::Type(Representation::Image));
+        }
+        for ascii in ["A", "a", "A N", "a n", "AN"] {
+            check(&format!("TYPE {ascii}"), Command::Type(Representation::Ascii));
+        }
+        let instead = "TYPE A or TYPE I";
+        check_error("TYPE A T", ArgumentError::NotOffered { parameter: "TYPE A T", instead });
+        check_error("TYPE A C", ArgumentError::NotOffered { parameter: "TYPE A C", instead });
+        check_error("TYPE E", ArgumentError::NotOffered { parameter: "TYPE E", instead });
+        check_error("TYPE L 7", ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" });
+        check_error("TYPE L 36", ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" });
+        check_error("TYPE L", ArgumentError::Missing);
+        check_error("TYPE", ArgumentError::Missing);
+        check_error("TYPE X", ArgumentError::Unknown);
+        check_error("TYPE A X", ArgumentError::Unknown);
+        check_error("TYPE \u{fe}", ArgumentError::Unknown);
+    }
+
+    #[test]
+    fn modes_and_structures() {
+        check("MODE S", Command::Mode(Mode::Stream));
+        check("MODE s ", Command::Mode(Mode::Stream));
+        check_error("MODE B", ArgumentError::NotOffered { parameter: "MODE B", instead: "MODE S" });
+        check_error("MODE", ArgumentError::Missing);
+        check_error("MODE SS", ArgumentError::Unknown);
+        check("STRU f", Command::Stru(Structure::File));
+        check_error("STRU R", ArgumentError::NotOffered { parameter: "STRU R", instead: "STRU F" });
+        check_error("STRU X", ArgumentError::Unknown);
+    }
+
+    #[test]
+    fn numbers() {
+        check("REST 0", Command::Rest(0));
+        check("REST 9223372036854775807", Command::Rest(i64::MAX as u64));
+        check_error("REST 9223372036854775808", ArgumentError::Number);
+        check_error("REST 18446744073709551616", ArgumentError::Number);
+        for bad in ["-1", "+1", "1x", "0x10", "1 2", "\u{661}"] {
+            check_error(&format!("REST {bad}"), ArgumentError::Number);
+        }
+        check_error("REST", ArgumentError::Missing);
+        check("ALLO 5", Command::Allo(5));
+        check("ALLO 5 R 10", Command::Allo(5));
+        check("ALLO 5 r 10", Command::Allo(5));
+        check_error("ALLO 5 X 10", ArgumentError::Unknown);
+        check_error("ALLO 5 R", ArgumentError::Missing);
+        check_error("ALLO R 5", ArgumentError::Number);
+    }
+
+    #[test]
+    fn options_of_ls_are_not_names() {
+        check("LIST", Command::List(None));
+        check("LIST -la", Command::List(None));
+        check("LIST -a -l dir", Command::List(Some(path("dir"))));
+        check("LIST -al a b", Command::List(Some(path("a b"))));
+        check("LIST ./-x", Command::List(Some(path("./-x"))));
+        check("NLST -1 *", Command::Nlst(Some(path("*"))));
+        check("STAT", Command::Stat(None));
+        check("STAT -l", Command::Stat(Some(path("."))));
+        check("STAT -l x", Command::Stat(Some(path("x"))));
+        check("MLSD -x", Command::Mlsd(Some(path("-x"))));
+    }
+
+    #[test]
+    fn addresses_and_times() {
+        check("PORT 127,0,0,1,78,52", Command::Port("127.0.0.1:20020".parse().expect("an address")));
+        assert!(parse(b"PORT 127,0,0,1,256,1").expect("PORT").command.is_err());
+        assert!(parse(b"PORT 127,0,0,1").expect("PORT").command.is_err());
+        assert!(matches!(parse(b"EPSV ALL").expect("EPSV").command, Ok(Command::Epsv(EpsvArgument::All))));
+        assert!(matches!(
+            parse(b"MFMT 20261120130405 a b").expect("MFMT").command,
+            Ok(Command::Mfmt(UnixTime { seconds: 1_795_179_845, .. }, p)) if p == b"a b"
+        ));
+        check_error("MFMT 20261320130405 a", ArgumentError::Time);
+        check_error("MFMT 20261120130405", ArgumentError::Missing);
+        check_error("MFMT", ArgumentError::Time);
+    }
+
+    #[test]
+    fn options_and_site() {
+        check("OPTS UTF8 ON", Command::Opts(Options::Utf8));
+        check("OPTS utf8 off", Command::Opts(Options::Utf8));
+        check("OPTS HASH x", Command::Opts(Options::Unknown(path("HASH"))));
+        assert!(matches!(parse(b"OPTS MLST size;").expect("OPTS").command, Ok(Command::Opts(Options::Mlst(_)))));
+        check_error("OPTS", ArgumentError::Missing);
+        check("SITE help", Command::Site(Site::Help));
+        check("SITE CHMOD 644 x", Command::Site(Site::Unknown(path("CHMOD"))));
+        check_error("SITE", ArgumentError::Missing);
+        check("AUTH TLS", Command::NotOffered);
+    }
+}

@@ -1,0 +1,43 @@
+//! Every bound of the protocol layer, in one place. No policy of an operator in here: those are in
+//! [`Policy`](crate::server::Policy), and these are their defaults.
+
+/// The longest command line in bytes, without its end.
+pub const LINE_LIMIT_BYTES: usize = 4096;
+/// Commands that may wait behind the running one before the server stops reading.
+pub const WAITING_LIMIT_COMMANDS: usize = 4096;
+/// Bytes of commands that may wait behind the running one before the server stops reading.
+pub const WAITING_LIMIT_BYTES: usize = 64 * 1024;
+/// How much further reading goes on when urgent data announces an ABOR behind a full queue.
+pub const URGENT_EXTRA_FACTOR: usize = 2;
+
+/// Seconds from the connection to a finished login.
+pub const LOGIN_TIMEOUT_SECONDS: u64 = 60;
+/// Seconds without a command or data before the session ends; NOOP counts as a command.
+pub const IDLE_TIMEOUT_SECONDS: u64 = 300;
+/// Seconds from the mark until the data connection must stand.
+pub const CONNECT_TIMEOUT_SECONDS: u64 = 30;
+/// Seconds that a passive port waits for the transfer command.
+pub const RESERVATION_TIMEOUT_SECONDS: u64 = 60;
+/// Seconds without a byte moving before a transfer is given up.
+pub const STALL_TIMEOUT_SECONDS: u64 = 120;
+/// Seconds that an upload may still take to end in order after the control connection was closed without QUIT.
+pub const LOST_CONTROL_GRACE_SECONDS: u64 = 5;
+
+/// Logins that may fail in one session.
+pub const LOGIN_ATTEMPTS: u32 = 3;
+/// Seconds of waiting before the first refusal; the second takes twice, the third three times as long.
+pub const LOGIN_DELAY_SECONDS: u64 = 1;
+/// The longest user name in bytes.
+pub const USER_NAME_LIMIT_BYTES: usize = 255;
+
+/// The lowest port an active data connection may go to (RFC 2577 section 3).
+pub const ACTIVE_PORT_MINIMUM: u16 = 1024;
+/// Entries that STAT lists over the control connection; more are LIST's work.
+pub const STATUS_LIMIT_ENTRIES: usize = 1000;
+
+const _: () = assert!(WAITING_LIMIT_BYTES >= 2 * LINE_LIMIT_BYTES, "a line must fit beside the one that waits");
+const _: () = assert!(LINE_LIMIT_BYTES >= 2 * longshore_path::COMPONENT_LIMIT_BYTES);
+const _: () = assert!(USER_NAME_LIMIT_BYTES < LINE_LIMIT_BYTES);
+const _: () = assert!(CONNECT_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
+const _: () = assert!(RESERVATION_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
+const _: () = assert!(LOGIN_DELAY_SECONDS * (LOGIN_ATTEMPTS as u64) < LOGIN_TIMEOUT_SECONDS);

@@ -1,0 +1,492 @@
+//! What each command does, transfers excepted.
+//!
+//! Not inside: whether a command may be said now: that was read off its row before it comes here.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use longshore_path::VirtualPath;
+
+use super::arrangement::Route;
+use super::session::{Login, Pair, Restart, Session, Settings, Stage, Then};
+use super::{
+    DataEvent, DataOp, Ending, Event, LoginRequest, Output, StorageOp, StorageOutcome, UploadStart,
+};
+use crate::address::{self, Eprt, EpsvArgument};
+use crate::command::{Command, Mode, Options, Representation, Secret, Site, Structure};
+use crate::limits::{ACTIVE_PORT_MINIMUM, STATUS_LIMIT_ENTRIES};
+use crate::reply::{Reply, Situation};
+use crate::time::{UnixTime, write_time_val};
+use crate::verbs::{Legal, VERBS, Verb};
+
+impl Session {
+    pub(super) fn execute(&mut self, verb: Verb, command: Command, pair: Pair, restart: Restart) {
+        match command {
+            Command::User(name) => self.user(name),
+            Command::Pass(password) => self.pass(pair, password),
+            Command::Acct => self.answer(verb, Reply::new(Situation::AccountSuperfluous)),
+            Command::Rein => self.rein(),
+            Command::Quit => {
+                self.answer(verb, Reply::new(Situation::Goodbye));
+                self.close(Ending::Quit);
+            }
+            Command::Cwd(raw) => self.enter(verb, &raw),
+            Command::Cdup => self.enter(verb, b".."),
+            Command::Pwd => {
+                let path = quoted(self.directory());
+                self.answer(verb, Reply::new(Situation::CurrentDirectory).with("path", path));
+            }
+            Command::Mkd(raw) => {
+                self.change(verb, &raw, Situation::DirectoryMade, StorageOp::MakeDirectory);
+            }
+            Command::Rmd(raw) => {
+                self.change(verb, &raw, Situation::DirectoryRemoved, StorageOp::RemoveDirectory);
+            }
+            Command::Dele(raw) => self.change(verb, &raw, Situation::FileRemoved, StorageOp::RemoveFile),
+            Command::Rnfr(raw) => {
+                if let Some(path) = self.path(verb, &raw) {
+                    let then = Then::RememberSource { path: path.clone() };
+                    self.ask_storage(verb, StorageOp::RenameFrom(path), then);
+                }
+            }
+            Command::Rnto(raw) => {
+                let Pair::RenameFrom(from) = pair else {
+                    return self.answer(verb, Reply::new(Situation::RntoWithoutRnfr));
+                };
+                if let Some(to) = self.path(verb, &raw) {
+                    let then = Then::AnswerRename { from: from.clone(), to: to.clone() };
+                    self.ask_storage(verb, StorageOp::Rename { from, to }, then);
+                }
+            }
+            Command::Type(representation) => {
+                self.settings.representation = representation;
+                let value = match representation {
+                    Representation::Ascii => "A",
+                    Representation::Image => "I",
+                };
+                self.answer(verb, Reply::new(Situation::TypeSet).with("value", value));
+            }
+            Command::Stru(structure) => {
+                self.settings.structure = structure;
+                let Structure::File = structure;
+                self.answer(verb, Reply::new(Situation::StructureSet).with("value", "F"));
+            }
+            Command::Mode(mode) => {
+                self.settings.mode = mode;
+                let Mode::Stream = mode;
+                self.answer(verb, Reply::new(Situation::ModeSet).with("value", "S"));
+            }
+            Command::Port(to) => self.arrange_active(verb, to.into()),
+            Command::Eprt(eprt) => match eprt {
+                Eprt::Address(to) => self.arrange_active(verb, to),
+                Eprt::UnsupportedProtocol(_) => self.answer(verb, self.family_not_offered()),
+            },
+            Command::Pasv => self.arrange_passive(verb),
+            Command::Epsv(argument) => self.epsv(verb, argument),
+            Command::Retr(raw) => self.begin_retrieve(verb, &raw, restart),
+            Command::Stor(raw) => self.begin_upload(verb, &raw, UploadStart::Replace, restart),
+            Command::Stou(raw) => {
+                let wish = raw.unwrap_or_else(|| b"upload".to_vec());
+                self.begin_upload(verb, &wish, UploadStart::Unique, Restart::None);
+            }
+            Command::Appe(raw) => self.begin_upload(verb, &raw, UploadStart::Append, restart),
+            Command::List(raw) | Command::Nlst(raw) | Command::Mlsd(raw) => self.begin_listing(verb, raw),
+            Command::Allo(bytes) => {
+                let op = StorageOp::FreeSpace(self.directory().clone());
+                self.ask_storage(verb, op, Then::AnswerSpace { bytes });
+            }
+            Command::Rest(offset) => {
+                self.settings.restart = if offset == 0 { Restart::None } else { Restart::At(offset) };
+                self.answer(verb, Reply::new(Situation::RestartAccepted).with("offset", offset));
+            }
+            Command::Abor => {
+                let idle = self.arrangement.route().is_err() && !self.abort_did_something();
+                let held = self.arrangement.close();
+                self.let_go(held);
+                let situation = if idle { Situation::NothingToAbort } else { Situation::Aborted };
+                self.answer(verb, Reply::new(situation));
+            }
+            Command::Mlst(raw) => self.mlst(verb, raw),
+            Command::Stat(None) => {
+                let reply = self.status(None);
+                self.answer(verb, reply);
+            }
+            Command::Stat(Some(raw)) => {
+                if let Some(path) = self.path(verb, &raw) {
+                    let then = Then::Answer { situation: Situation::StatusFile, path: path.clone() };
+                    self.ask_storage(verb, StorageOp::StatusListing(path), then);
+                }
+            }
+            Command::Size(raw) => {
+                let Some(path) = self.path(verb, &raw) else { return };
+                if self.settings.representation == Representation::Ascii {
+                    return self.answer(verb, Reply::new(Situation::SizeAscii).with("path", &path));
+                }
+                let then = Then::Answer { situation: Situation::Size, path: path.clone() };
+                self.ask_storage(verb, StorageOp::Size(path), then);
+            }
+            Command::Mdtm(raw) => {
+                if let Some(path) = self.path(verb, &raw) {
+                    let then = Then::Answer { situation: Situation::Modified, path: path.clone() };
+                    self.ask_storage(verb, StorageOp::Modified(path), then);
+                }
+            }
+            Command::Mfmt(time, raw) => {
+                if let Some(path) = self.path(verb, &raw) {
+                    let then = Then::AnswerTime { path: path.clone(), time };
+                    self.ask_storage(verb, StorageOp::SetModified(path, time), then);
+                }
+            }
+            Command::Feat => {
+                let lines = self.features();
+                self.answer(verb, Reply::new(Situation::Features).with_lines(lines));
+            }
+            Command::Opts(options) => self.opts(verb, options),
+            Command::Syst => self.answer(verb, Reply::new(Situation::System)),
+            Command::Help(None) => {
+                self.answer(verb, Reply::new(Situation::HelpList).with_lines(help_lines()));
+            }
+            Command::Help(Some(name)) => self.help(verb, &name),
+            Command::Site(Site::Help) => self.answer(verb, Reply::new(Situation::HelpSite)),
+            Command::Site(Site::Unknown(command)) => {
+                self.answer(verb, Reply::new(Situation::SiteUnknown).with("command", command));
+            }
+            Command::Noop => self.answer(verb, Reply::new(Situation::Noop)),
+            Command::Clnt(name) => {
+                self.push(Output::Event(Event::ClientNamed { name }));
+                self.answer(verb, Reply::new(Situation::ClientNoted));
+            }
+            Command::NotOffered => {
+                self.answer(verb, Reply::new(Situation::NotOffered).with("verb", verb.name()));
+            }
+        }
+    }
+
+    pub(super) fn directory(&self) -> &VirtualPath {
+        match &self.login {
+            Login::In(login) => &login.directory,
+            Login::Out { .. } => unreachable!("the table lets no command with a path come before the login"),
+        }
+    }
+
+    /// The absolute path; a refusal has been said when there is none.
+    pub(super) fn path(&mut self, verb: Verb, raw: &[u8]) -> Option<VirtualPath> {
+        match self.resolve(verb, raw) {
+            Ok(path) => Some(path),
+            Err(reply) => {
+                self.answer(verb, reply);
+                None
+            }
+        }
+    }
+
+    fn user(&mut self, name: Vec<u8>) {
+        self.log_out();
+        let anonymous = name.eq_ignore_ascii_case(b"anonymous") || name.eq_ignore_ascii_case(b"ftp");
+        if !self.policy.clear_passwords && !anonymous {
+            let situation = Situation::ClearRefused;
+            self.push(Output::Event(Event::LoginRefused { user: name, situation }));
+            return self.answer(Verb::User, Reply::new(situation));
+        }
+        self.login = Login::Out { user: Some(name) };
+        self.answer(Verb::User, Reply::new(Situation::PasswordWanted));
+    }
+
+    fn log_out(&mut self) {
+        if let Login::In(_) = self.login {
+            self.login = Login::Out { user: None };
+            self.restart_login_timer();
+            self.push(Output::Logout);
+        }
+    }
+
+    fn pass(&mut self, pair: Pair, password: Secret) {
+        let Pair::User(user) = pair else {
+            return self.answer(Verb::Pass, Reply::new(Situation::PassWithoutUser));
+        };
+        let id = self.new_id();
+        self.stage = Stage::AwaitLogin { id, user: user.clone() };
+        self.push(Output::Login(id, LoginRequest { user, password }));
+    }
+
+    fn rein(&mut self) {
+        self.log_out();
+        self.login = Login::Out { user: None };
+        self.settings = Settings::default();
+        let held = self.arrangement.close();
+        self.let_go(held);
+        self.answer(Verb::Rein, Reply::new(Situation::Reset));
+    }
+
+    fn enter(&mut self, verb: Verb, raw: &[u8]) {
+        if let Some(path) = self.path(verb, raw) {
+            let then = Then::Enter { path: path.clone() };
+            self.ask_storage(verb, StorageOp::ChangeDirectory(path), then);
+        }
+    }
+
+    fn change(&mut self, verb: Verb, raw: &[u8], situation: Situation, op: fn(VirtualPath) -> StorageOp) {
+        if let Some(path) = self.path(verb, raw) {
+            self.ask_storage(verb, op(path.clone()), Then::Answer { situation, path });
+        }
+    }
+
+    fn arrange_active(&mut self, verb: Verb, to: SocketAddr) {
+        let peer = self.connection.peer.ip();
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        let reply = if self.settings.epsv_all {
+            Reply::new(Situation::EpsvAll).with("verb", verb.name())
+        } else if verb == Verb::Eprt && to.is_ipv4() != peer.is_ipv4() {
+            self.family_not_offered()
+        } else if to.ip() != peer && !self.policy.foreign_addresses {
+            Reply::new(Situation::ForeignAddress).with("address", peer.to_string())
+        } else if to.port() < ACTIVE_PORT_MINIMUM {
+            Reply::new(Situation::LowPort).with("minimum", ACTIVE_PORT_MINIMUM)
+        } else {
+            let held = self.arrangement.arrange(Route::Active { to }, None);
+            self.let_go(held);
+            Reply::new(Situation::Active).with("address", to.to_string())
+        };
+        self.answer(verb, reply);
+    }
+
+    fn family_not_offered(&self) -> Reply {
+        let family = if self.connection.peer.is_ipv4() { "1" } else { "2" };
+        Reply::new(Situation::FamilyNotOffered).with("family", family)
+    }
+
+    fn epsv(&mut self, verb: Verb, argument: EpsvArgument) {
+        let wanted_ipv4 = match argument {
+            EpsvArgument::Any => return self.arrange_passive(verb),
+            EpsvArgument::All => {
+                self.settings.epsv_all = true;
+                return self.answer(verb, Reply::new(Situation::EpsvAllAccepted));
+            }
+            EpsvArgument::Ipv4 => Some(true),
+            EpsvArgument::Ipv6 => Some(false),
+            EpsvArgument::UnsupportedProtocol(_) => None,
+        };
+        if wanted_ipv4 == Some(self.connection.local.is_ipv4()) {
+            self.arrange_passive(verb);
+        } else {
+            let reply = self.family_not_offered();
+            self.answer(verb, reply);
+        }
+    }
+
+    fn arrange_passive(&mut self, verb: Verb) {
+        if verb == Verb::Pasv {
+            if self.settings.epsv_all {
+                return self.answer(verb, Reply::new(Situation::EpsvAll).with("verb", verb.name()));
+            }
+            if self.connection.local.is_ipv6() {
+                return self.answer(verb, Reply::new(Situation::PassiveNeedsIpv4));
+            }
+        }
+        let id = self.new_id();
+        self.stage = Stage::AwaitReservation { id, verb };
+        self.push(Output::Data(id, DataOp::Reserve));
+    }
+
+    pub(super) fn finish_reservation(&mut self, verb: Verb, event: DataEvent) {
+        let DataEvent::Reserved(port) = event else {
+            // The driver let go of an older port before it looked for a new one.
+            let _ = self.arrangement.close();
+            let ports = &self.policy.passive_ports;
+            let range = format!("{}-{}", ports.start(), ports.end());
+            return self.answer(verb, Reply::new(Situation::NoPort).with("range", range));
+        };
+        let expires = self.now + self.policy.reservation_timeout;
+        let held = self.arrangement.arrange(Route::Passive { port }, Some(expires));
+        self.let_go(held);
+        let mut address = Vec::with_capacity(24);
+        let situation = if verb == Verb::Pasv {
+            address::write_pasv(&mut address, self.passive_address(), port);
+            Situation::Passive
+        } else {
+            address::write_epsv(&mut address, port);
+            Situation::ExtendedPassive
+        };
+        // The texts hold the brackets, so that they stand where clients look for them in every language.
+        let inner = address.strip_prefix(b"(").and_then(|rest| rest.strip_suffix(b")")).unwrap_or(&address);
+        self.answer(verb, Reply::new(situation).with("address", inner.to_vec()));
+    }
+
+    /// What 227 names: the operator's public address, except towards this machine itself.
+    fn passive_address(&self) -> Ipv4Addr {
+        let own = match self.connection.local.ip() {
+            IpAddr::V4(own) => own,
+            IpAddr::V6(_) => unreachable!("PASV over IPv6 was refused"),
+        };
+        match self.policy.public_address {
+            Some(public) if !self.connection.peer.ip().is_loopback() => public,
+            _ => own,
+        }
+    }
+
+    fn mlst(&mut self, verb: Verb, raw: Option<Vec<u8>>) {
+        let raw = raw.unwrap_or_else(|| b".".to_vec());
+        if let Some(path) = self.path(verb, &raw) {
+            let then = Then::Answer { situation: Situation::FactsOf, path: path.clone() };
+            self.ask_storage(verb, StorageOp::Facts(path, self.settings.facts), then);
+        }
+    }
+
+    pub(super) fn finish_storage(&mut self, verb: Verb, then: Then, outcome: StorageOutcome) {
+        match (then, outcome) {
+            (Then::AnswerSpace { bytes }, outcome) => {
+                let reply = match outcome {
+                    StorageOutcome::FreeSpace(Some(free)) if free < bytes => {
+                        Reply::new(Situation::SpaceShort).with("free", free)
+                    }
+                    StorageOutcome::FreeSpace(Some(_)) => Reply::new(Situation::SpaceFine),
+                    _ => Reply::new(Situation::SpaceUnknown),
+                };
+                self.answer(verb, reply.with("bytes", bytes));
+            }
+            (then, StorageOutcome::Failed(failure)) => {
+                let path = match &then {
+                    Then::Answer { path, .. }
+                    | Then::Enter { path }
+                    | Then::RememberSource { path }
+                    | Then::AnswerRename { to: path, .. }
+                    | Then::AnswerTime { path, .. } => path,
+                    Then::AnswerSpace { .. } => unreachable!("answered above"),
+                };
+                let reply = self.failure(verb, failure, path);
+                self.answer(verb, reply);
+            }
+            (Then::Enter { path }, _) => {
+                let reply = Reply::new(Situation::DirectoryChanged).with("path", &path);
+                if let Login::In(login) = &mut self.login {
+                    login.directory = path;
+                }
+                self.answer(verb, reply);
+            }
+            (Then::RememberSource { path }, _) => {
+                let reply = Reply::new(Situation::RenamePending).with("path", &path);
+                self.settings.rename_from = Some(path);
+                self.answer(verb, reply);
+            }
+            (Then::AnswerRename { from, to }, _) => {
+                let reply = Reply::new(Situation::Renamed).with("from", &from).with("path", &to);
+                self.push(Output::Event(Event::Changed { verb, path: from, to: Some(to) }));
+                self.answer(verb, reply);
+            }
+            (Then::AnswerTime { path, time }, _) => {
+                let reply = Reply::new(Situation::ModifiedSet).with("time", time_text(time)).with("path", &path);
+                self.push(Output::Event(Event::Changed { verb, path, to: None }));
+                self.answer(verb, reply);
+            }
+            (Then::Answer { situation, path }, outcome) => self.answer_about(verb, situation, path, outcome),
+        }
+    }
+
+    fn answer_about(&mut self, verb: Verb, situation: Situation, path: VirtualPath, outcome: StorageOutcome) {
+        let reply = match outcome {
+            StorageOutcome::Size(size) => Reply::new(situation).with("size", size),
+            StorageOutcome::Modified(time) => Reply::new(situation).with("time", time_text(time)),
+            StorageOutcome::TooMany => {
+                Reply::new(Situation::ListingTooLong).with("path", &path).with("limit", STATUS_LIMIT_ENTRIES)
+            }
+            StorageOutcome::Lines { lines, directory } => {
+                let situation = if directory && verb == Verb::Stat { Situation::StatusDirectory } else { situation };
+                Reply::new(situation).with("path", &path).with_lines(lines)
+            }
+            _ => {
+                let shown = if situation == Situation::DirectoryMade {
+                    quoted(&path)
+                } else {
+                    path.as_bytes().to_vec()
+                };
+                self.push(Output::Event(Event::Changed { verb, path, to: None }));
+                Reply::new(situation).with("path", shown)
+            }
+        };
+        self.answer(verb, reply);
+    }
+
+    fn opts(&mut self, verb: Verb, options: Options) {
+        let reply = match options {
+            Options::Utf8 => Reply::new(Situation::NamesAreBytes),
+            Options::Mlst(facts) => {
+                self.settings.facts = facts;
+                let mut enabled = Vec::new();
+                facts.write_enabled(&mut enabled);
+                Reply::new(Situation::FactsSet).with("facts", enabled)
+            }
+            Options::Unknown(option) => Reply::new(Situation::OptionUnknown).with("option", option),
+        };
+        self.answer(verb, reply);
+    }
+
+    fn features(&self) -> Vec<Vec<u8>> {
+        let mut lines: Vec<Vec<u8>> =
+            VERBS.iter().filter_map(|row| row.feature).map(|feature| feature.as_bytes().to_vec()).collect();
+        let mut facts = Vec::new();
+        self.settings.facts.write_feature(&mut facts);
+        lines.push(facts);
+        lines.push(b"TVFS".to_vec());
+        lines.push(b"UTF8".to_vec());
+        lines.sort();
+        lines
+    }
+
+    fn help(&mut self, verb: Verb, name: &[u8]) {
+        let offered = Verb::find(name.trim_ascii()).filter(|verb| verb.row().legal != Legal::NotOffered);
+        let reply = match offered {
+            Some(known) => Reply::new(Situation::HelpVerb)
+                .with("syntax", known.row().syntax)
+                .with("help", known.row().help),
+            None => Reply::new(Situation::HelpUnknown).with("verb", name.to_vec()),
+        };
+        self.answer(verb, reply);
+    }
+
+    /// The answer to STAT without an argument (RFC 959 section 4.1.3), with the bytes that have moved so far.
+    pub(super) fn status(&self, bytes: Option<u64>) -> Reply {
+        let mut lines = vec![format!("connected from {} to {}", self.connection.peer, self.connection.local)];
+        lines.push(match &self.login {
+            Login::In(login) => format!("logged in as {}, in {}", login.account, login.directory),
+            Login::Out { .. } => "not logged in".to_owned(),
+        });
+        let representation = match self.settings.representation {
+            Representation::Ascii => "A",
+            Representation::Image => "I",
+        };
+        lines.push(format!("TYPE {representation}, STRU F, MODE S"));
+        lines.push(match (&self.stage, self.arrangement.route()) {
+            (Stage::Transfer(transfer), _) => {
+                format!("{} {}: {} bytes moved so far", transfer.verb().name(), transfer.path(), bytes.unwrap_or(0))
+            }
+            (_, Ok(Route::Passive { port })) => format!("passive port {port} waits for a data connection"),
+            (_, Ok(Route::Active { to })) => format!("the data connection will go to {to}"),
+            (_, Err(_)) => "no data connection is arranged".to_owned(),
+        });
+        let lines = lines.into_iter().map(String::into_bytes).collect();
+        Reply::new(Situation::Status).with_lines(lines)
+    }
+}
+
+/// Within the quotes of 257, a quote is written twice (RFC 959 appendix II).
+fn quoted(path: &VirtualPath) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.as_bytes().len());
+    for &byte in path.as_bytes() {
+        out.push(byte);
+        if byte == b'"' {
+            out.push(b'"');
+        }
+    }
+    out
+}
+
+fn time_text(time: UnixTime) -> Vec<u8> {
+    let mut out = Vec::with_capacity(14);
+    write_time_val(&mut out, time);
+    out
+}
+
+fn help_lines() -> Vec<Vec<u8>> {
+    let offered: Vec<&str> =
+        VERBS.iter().filter(|row| row.legal != Legal::NotOffered).map(|row| row.name()).collect();
+    offered.chunks(10).map(|names| names.join(" ").into_bytes()).collect()
+}

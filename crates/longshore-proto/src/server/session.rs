@@ -1,0 +1,727 @@
+//! The session itself: what may come when, who waits for whom, and how long.
+//!
+//! Not inside: what single commands do ([`commands`](super::commands)), how a transfer proceeds
+//! ([`transfer`](super::transfer)), and the life of an arranged data connection
+//! ([`arrangement`](super::arrangement)).
+//!
+//! One command runs at a time; the others wait in [`Session::waiting`] and are answered in the order they were
+//! read. Two things do not wait: ABOR acts when it is read (and is answered in its turn), and NOOP and plain STAT
+//! are answered at once when nothing else waits behind a running transfer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_path::{PathError, VirtualPath};
+
+use super::arrangement::{Arrangement, Held};
+use super::transfer::{Stop, Transfer};
+use super::{
+    Connection, DataEvent, DataOp, Ending, Event, Input, LoginOutcome, Moment, OperationId, Output, Policy,
+    StorageOp, StorageOutcome, Takes,
+};
+use crate::command::{self, Command, Mode, Parsed, Representation, Structure};
+use crate::limits::{
+    LINE_LIMIT_BYTES, LOGIN_ATTEMPTS, LOGIN_DELAY_SECONDS, LOST_CONTROL_GRACE_SECONDS, URGENT_EXTRA_FACTOR,
+    WAITING_LIMIT_BYTES, WAITING_LIMIT_COMMANDS,
+};
+use crate::line::Line;
+use crate::listing::Facts;
+use crate::reply::{Reply, Situation};
+use crate::verbs::{Failure, Failures, Legal, Verb};
+
+/// One control connection of a server.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) policy: Arc<Policy>,
+    pub(super) connection: Connection,
+    pub(super) now: Moment,
+    pub(super) login: Login,
+    pub(super) settings: Settings,
+    pub(super) arrangement: Arrangement,
+    pub(super) stage: Stage,
+    waiting: Waiting,
+    control: Control,
+    /// When something last happened, and when the login began.
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    next_id: u64,
+    /// Whether ABOR found something to stop when it was read; its answer comes later.
+    stopped_something: bool,
+}
+
+/// How far the peer has got.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// Nobody yet; the user's name once USER was said directly before.
+    Out { user: Option<Vec<u8>> },
+    /// Somebody whose name and password were checked.
+    In(LoggedIn),
+}
+
+/// Made by a granted login only.
+#[derive(Debug)]
+pub(super) struct LoggedIn {
+    pub(super) account: String,
+    pub(super) directory: VirtualPath,
+}
+
+/// What a client has set, and how it goes back to the beginning with REIN.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) representation: Representation,
+    pub(super) structure: Structure,
+    pub(super) mode: Mode,
+    pub(super) facts: Facts,
+    pub(super) epsv_all: bool,
+    pub(super) restart: Restart,
+    /// What RNFR named, for exactly the next command.
+    pub(super) rename_from: Option<VirtualPath>,
+}
+
+/// REST, until its transfer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Restart {
+    /// Begin at the beginning.
+    #[default]
+    None,
+    /// Begin at this octet.
+    At(u64),
+    /// Something came between, so the client may mean another file: the next transfer is refused once.
+    Broken(u64),
+}
+
+/// What the running command waits for.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Nothing runs.
+    Idle,
+    /// The answer to a login.
+    AwaitLogin { id: OperationId, user: Vec<u8> },
+    /// A refusal of a login that is held back.
+    AwaitDelay { until: Moment, user: Vec<u8> },
+    /// A passive port.
+    AwaitReservation { id: OperationId, verb: Verb },
+    /// The answer of storage.
+    AwaitStorage { id: OperationId, verb: Verb, then: Then },
+    /// A transfer.
+    Transfer(Box<Transfer>),
+    /// Nothing any more.
+    Closed,
+}
+
+/// What to do with an answer of storage.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// The command is complete: answer with the path.
+    Answer { situation: Situation, path: VirtualPath },
+    /// CWD, CDUP.
+    Enter { path: VirtualPath },
+    /// RNFR.
+    RememberSource { path: VirtualPath },
+    /// RNTO.
+    AnswerRename { from: VirtualPath, to: VirtualPath },
+    /// MFMT.
+    AnswerTime { path: VirtualPath, time: crate::time::UnixTime },
+    /// ALLO.
+    AnswerSpace { bytes: u64 },
+}
+
+/// Commands that were read and have not begun.
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: VecDeque<Item>,
+    bytes: usize,
+    /// Urgent data came while the queue was full: read on, an ABOR is likely close.
+    urgent: bool,
+}
+
+#[derive(Debug)]
+struct Item {
+    line: Received,
+    bytes: usize,
+    /// An ABOR was read behind it: a transfer then does not begin.
+    aborted: bool,
+}
+
+/// A line as far as it can be understood without knowing the state.
+#[derive(Debug)]
+enum Received {
+    Command(Parsed),
+    Unknown { word: Vec<u8> },
+    TooLong,
+    Nul,
+}
+
+/// What is left of the control connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    Open { first_line: bool },
+    /// QUIT was read: what waits is finished, what follows is not looked at.
+    Quitting,
+    /// The client closed without QUIT, or the connection broke.
+    Lost(Ending),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timers {
+    last_activity: Moment,
+    login_began: Moment,
+    /// When an upload whose control connection is gone must have ended.
+    grace_ends: Option<Moment>,
+    failed_logins: u32,
+}
+
+impl Session {
+    /// Begins: the greeting is the first output.
+    pub fn new(policy: Arc<Policy>, connection: Connection, now: Moment) -> Session {
+        let mut session = Session {
+            policy,
+            connection,
+            now,
+            login: Login::Out { user: None },
+            settings: Settings::default(),
+            arrangement: Arrangement::default(),
+            stage: Stage::Idle,
+            waiting: Waiting::default(),
+            control: Control::Open { first_line: true },
+            timers: Timers { last_activity: now, login_began: now, grace_ends: None, failed_logins: 0 },
+            outputs: VecDeque::new(),
+            next_id: 0,
+            stopped_something: false,
+        };
+        session.push(Output::Reply(Reply::new(Situation::Greeting)));
+        session
+    }
+
+    /// Hands in what happened. Time never goes back.
+    pub fn handle(&mut self, now: Moment, input: Input<'_>) {
+        self.now = self.now.max(now);
+        if matches!(self.stage, Stage::Closed) {
+            return;
+        }
+        match input {
+            Input::Line(line) => self.handle_line(line),
+            Input::Urgent => self.waiting.urgent = true,
+            Input::EndOfInput => self.lose_control(Ending::Closed),
+            Input::Reset => self.lose_control(Ending::Reset),
+            Input::Login(id, outcome) => self.handle_login(id, outcome),
+            Input::Storage(id, outcome) => self.handle_storage(id, outcome),
+            Input::Data(id, event) => self.handle_data(id, event),
+            Input::Timeout => self.handle_timeout(),
+            Input::Shutdown => self.handle_shutdown(),
+        }
+        self.run_waiting();
+        self.close_if_done();
+    }
+
+    /// The next thing to carry out; `None` when it is the driver's turn.
+    pub fn next(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front();
+        // A session that waits keeps no queue it does not need.
+        if output.is_none() && self.outputs.capacity() > 8 {
+            self.outputs.shrink_to(4);
+        }
+        output
+    }
+
+    /// Whether lines may be handed in now.
+    pub fn takes(&self) -> Takes {
+        let factor = if self.waiting.urgent { URGENT_EXTRA_FACTOR } else { 1 };
+        let full = self.waiting.queue.len() >= WAITING_LIMIT_COMMANDS * factor
+            || self.waiting.bytes >= WAITING_LIMIT_BYTES * factor;
+        if full { Takes::Nothing } else { Takes::Lines }
+    }
+
+    /// When [`Input::Timeout`] is due, if nothing happens before.
+    pub fn deadline(&self) -> Option<Moment> {
+        let login = match (&self.login, &self.stage) {
+            (_, Stage::Closed) => return None,
+            (Login::Out { .. }, _) => Some(self.timers.login_began + self.policy.login_timeout),
+            (Login::In(_), _) => None,
+        };
+        let stage = match &self.stage {
+            Stage::Idle => Some(self.timers.last_activity + self.policy.idle_timeout),
+            Stage::AwaitDelay { until, .. } => Some(*until),
+            Stage::Transfer(transfer) => transfer.deadline(),
+            _ => None,
+        };
+        // A port in use by the running transfer expires with it, not by its own time.
+        let arrangement = match &self.stage {
+            Stage::Transfer(_) => None,
+            _ => self.arrangement.deadline(),
+        };
+        [login, stage, arrangement, self.timers.grace_ends].into_iter().flatten().min()
+    }
+
+    /// Whether the session has ended and [`Output::Close`] was given out (or is about to be).
+    pub fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed)
+    }
+
+    fn handle_line(&mut self, line: Line<'_>) {
+        let Control::Open { first_line } = self.control else {
+            return;
+        };
+        self.timers.last_activity = self.now;
+        let (received, bytes) = match line {
+            Line::TooLong => (Received::TooLong, 0),
+            Line::Nul => (Received::Nul, 0),
+            Line::Command(line) => match command::parse(line) {
+                Some(parsed) => (Received::Command(parsed), line.len()),
+                None => {
+                    let word = command::split(line).0;
+                    if let (true, Some(protocol)) = (first_line, foreign_protocol(word)) {
+                        let verb = word.to_vec();
+                        let reply = Reply::new(Situation::NotFtp).with("verb", verb).with("protocol", protocol);
+                        return self.say_goodbye(reply);
+                    }
+                    (Received::Unknown { word: word[..word.len().min(32)].to_vec() }, line.len())
+                }
+            },
+        };
+        self.control = Control::Open { first_line: false };
+        if let Received::Command(Parsed { verb, .. }) = received {
+            match verb {
+                Verb::Abor => self.abort_all(),
+                Verb::Quit => self.control = Control::Quitting,
+                _ => {}
+            }
+            if self.overtakes(&received) {
+                return self.answer_at_once(verb);
+            }
+        }
+        self.waiting.bytes += bytes;
+        self.waiting.queue.push_back(Item { line: received, bytes, aborted: false });
+    }
+
+    /// NOOP and plain STAT behind the mark of the running transfer, when nothing else waits.
+    fn overtakes(&self, received: &Received) -> bool {
+        let marked = matches!(&self.stage, Stage::Transfer(transfer) if transfer.marked());
+        let light = matches!(
+            received,
+            Received::Command(Parsed { command: Ok(Command::Noop | Command::Stat(None)), .. })
+        );
+        marked && light && self.waiting.queue.is_empty()
+    }
+
+    fn answer_at_once(&mut self, verb: Verb) {
+        if verb == Verb::Noop {
+            return self.answer(verb, Reply::new(Situation::Noop));
+        }
+        match &self.stage {
+            Stage::Transfer(transfer) if transfer.moving().is_some() => {
+                let id = transfer.moving().expect("just asked");
+                self.push(Output::Data(id, DataOp::Progress));
+            }
+            _ => {
+                let reply = self.status(None);
+                self.answer(Verb::Stat, reply);
+            }
+        }
+    }
+
+    /// ABOR was read: it acts on everything before it, now.
+    fn abort_all(&mut self) {
+        self.stopped_something |= matches!(self.stage, Stage::Transfer(_));
+        for item in &mut self.waiting.queue {
+            item.aborted = true;
+        }
+        self.stop_transfer(Stop::Abort);
+    }
+
+    fn run_waiting(&mut self) {
+        while matches!(self.stage, Stage::Idle) {
+            let Some(item) = self.waiting.queue.pop_front() else {
+                self.waiting.queue = VecDeque::new();
+                self.waiting.urgent = false;
+                return;
+            };
+            self.waiting.bytes -= item.bytes;
+            match item.line {
+                Received::Command(parsed) => self.begin(parsed, item.aborted),
+                Received::Unknown { word } => {
+                    self.forget_pairs();
+                    self.reply(Reply::new(Situation::Unknown).with("verb", word));
+                }
+                Received::TooLong => {
+                    self.forget_pairs();
+                    self.reply(Reply::new(Situation::LineTooLong).with("limit", LINE_LIMIT_BYTES));
+                }
+                Received::Nul => {
+                    self.forget_pairs();
+                    self.reply(Reply::new(Situation::LineNul));
+                }
+            }
+        }
+    }
+
+    /// A command's turn has come: the table says whether it may run at all.
+    fn begin(&mut self, parsed: Parsed, aborted: bool) {
+        let Parsed { verb, command } = parsed;
+        let row = verb.row();
+        let pair = self.take_pairs();
+        let before = self.settings.restart;
+        if let (Restart::At(offset), false) = (before, row.keeps_restart) {
+            self.settings.restart = Restart::Broken(offset);
+        }
+        let upload = row.transfer == Some(crate::verbs::Direction::Receive);
+        let refusal = if row.legal == Legal::NotOffered {
+            Some(Reply::new(Situation::NotOffered).with("verb", verb.name()))
+        } else if row.legal == Legal::LoggedIn && matches!(self.login, Login::Out { .. }) {
+            Some(Reply::new(Situation::LoginNeeded).with("verb", verb.name()))
+        } else if let Some((first, refusal)) = row.after
+            && pair.begun_by() != Some(first)
+        {
+            Some(Reply::new(refusal))
+        } else if aborted && row.transfer.is_some() {
+            Some(Reply::new(Situation::NotBegun))
+        } else {
+            None
+        };
+        let refusal = refusal.or_else(|| match &command {
+            Err(error) => Some(argument_refusal(verb, error)),
+            Ok(_) => None,
+        });
+        match (refusal, command) {
+            (None, Ok(command)) => self.execute(verb, command, pair, before),
+            (Some(reply), _) => {
+                if upload {
+                    let held = self.arrangement.refuse_upload();
+                    self.let_go(held);
+                }
+                self.answer(verb, reply);
+            }
+            (None, Err(_)) => unreachable!("an argument error is a refusal"),
+        }
+    }
+
+    /// USER and RNFR count for exactly the next command.
+    fn take_pairs(&mut self) -> Pair {
+        if let Login::Out { user } = &mut self.login
+            && let Some(user) = user.take()
+        {
+            return Pair::User(user);
+        }
+        match self.settings.rename_from.take() {
+            Some(from) => Pair::RenameFrom(from),
+            None => Pair::None,
+        }
+    }
+
+    fn forget_pairs(&mut self) {
+        let _ = self.take_pairs();
+    }
+
+    fn handle_login(&mut self, id: OperationId, outcome: LoginOutcome) {
+        let (user, expected) = match &mut self.stage {
+            Stage::AwaitLogin { id, user } => (std::mem::take(user), *id),
+            _ => return,
+        };
+        if id != expected {
+            return;
+        }
+        match outcome {
+            LoginOutcome::Accepted { account, directory } => {
+                self.stage = Stage::Idle;
+                self.timers.last_activity = self.now;
+                self.timers.failed_logins = 0;
+                self.push(Output::Event(Event::LoggedIn { account: account.clone() }));
+                let reply = Reply::new(Situation::LoggedIn).with("account", account.clone().into_bytes());
+                self.login = Login::In(LoggedIn { account, directory });
+                self.answer(Verb::Pass, reply);
+            }
+            LoginOutcome::Rejected => {
+                self.timers.failed_logins += 1;
+                let delay = Duration::from_secs(LOGIN_DELAY_SECONDS) * self.timers.failed_logins;
+                self.stage = Stage::AwaitDelay { until: self.now + delay, user };
+            }
+        }
+    }
+
+    /// The refusal of a login was held back long enough.
+    fn refuse_login(&mut self, user: Vec<u8>) {
+        self.stage = Stage::Idle;
+        let last = self.timers.failed_logins >= LOGIN_ATTEMPTS;
+        let situation = if last { Situation::LoginAttempts } else { Situation::LoginRejected };
+        self.push(Output::Event(Event::LoginRefused { user, situation }));
+        if last {
+            self.say_goodbye(Reply::new(situation).with("limit", u64::from(LOGIN_ATTEMPTS)));
+        } else {
+            self.answer(Verb::Pass, Reply::new(situation));
+        }
+    }
+
+    fn handle_storage(&mut self, id: OperationId, outcome: StorageOutcome) {
+        match &self.stage {
+            Stage::AwaitStorage { id: expected, .. } if *expected == id => {
+                let Stage::AwaitStorage { verb, then, .. } = std::mem::replace(&mut self.stage, Stage::Idle) else {
+                    unreachable!("just matched");
+                };
+                self.timers.last_activity = self.now;
+                self.finish_storage(verb, then, outcome);
+            }
+            Stage::Transfer(_) => {
+                self.step_transfer(|transfer, session| transfer.handle_storage(session, id, outcome));
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_data(&mut self, id: OperationId, event: DataEvent) {
+        match &self.stage {
+            Stage::AwaitReservation { id: expected, verb } if *expected == id => {
+                let verb = *verb;
+                self.stage = Stage::Idle;
+                self.finish_reservation(verb, event);
+            }
+            Stage::Transfer(transfer) => {
+                if let DataEvent::Progress(bytes) = event {
+                    if transfer.moving() == Some(id) {
+                        let reply = self.status(Some(bytes));
+                        self.answer(Verb::Stat, reply);
+                    }
+                    return;
+                }
+                self.step_transfer(|transfer, session| transfer.handle_data(session, id, event));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the transfer out of the session for one step; it comes back unless the step was its last.
+    fn step_transfer(&mut self, step: impl FnOnce(Box<Transfer>, &mut Session) -> Option<Box<Transfer>>) {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Transfer(transfer) => match step(transfer, self) {
+                Some(transfer) => self.stage = Stage::Transfer(transfer),
+                None => self.timers.last_activity = self.now,
+            },
+            other => self.stage = other,
+        }
+    }
+
+    fn stop_transfer(&mut self, stop: Stop) {
+        self.step_transfer(|transfer, session| transfer.stop(session, stop));
+    }
+
+    fn handle_timeout(&mut self) {
+        let held = match &self.stage {
+            Stage::Transfer(_) => Held::Nothing,
+            _ => self.arrangement.expire(self.now),
+        };
+        self.let_go(held);
+        if matches!(self.login, Login::Out { .. })
+            && self.timers.login_began + self.policy.login_timeout <= self.now
+            && !matches!(self.stage, Stage::AwaitDelay { .. })
+        {
+            let seconds = self.policy.login_timeout.as_secs();
+            return self.say_goodbye(Reply::new(Situation::LoginTimeout).with("seconds", seconds));
+        }
+        match &mut self.stage {
+            Stage::Idle if self.timers.last_activity + self.policy.idle_timeout <= self.now => {
+                let seconds = self.policy.idle_timeout.as_secs();
+                self.say_goodbye(Reply::new(Situation::Idle).with("seconds", seconds));
+            }
+            Stage::AwaitDelay { until, user } if *until <= self.now => {
+                let user = std::mem::take(user);
+                self.refuse_login(user);
+            }
+            Stage::Transfer(_) => {
+                if self.timers.grace_ends.is_some_and(|at| at <= self.now) {
+                    self.timers.grace_ends = None;
+                    self.stop_transfer(Stop::ControlLost);
+                }
+                self.step_transfer(|transfer, session| transfer.handle_timeout(session));
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_shutdown(&mut self) {
+        self.waiting.queue.clear();
+        self.waiting.bytes = 0;
+        match &self.stage {
+            Stage::Transfer(_) => {
+                self.control = Control::Lost(Ending::Said(Situation::Shutdown));
+                self.stop_transfer(Stop::Shutdown);
+            }
+            _ => self.say_goodbye(Reply::new(Situation::Shutdown)),
+        }
+    }
+
+    /// The client is gone, or will at least say nothing more.
+    fn lose_control(&mut self, ending: Ending) {
+        if ending == Ending::Closed && self.control == Control::Quitting {
+            return;
+        }
+        if let Control::Lost(_) = self.control {
+            if ending == Ending::Reset {
+                self.stop_transfer(Stop::ControlLost);
+            }
+            return;
+        }
+        self.control = Control::Lost(ending);
+        self.waiting.queue.clear();
+        self.waiting.bytes = 0;
+        let Stage::Transfer(transfer) = &self.stage else {
+            return;
+        };
+        // Cameras close both connections at once: an upload may still end in order.
+        if ending == Ending::Closed && transfer.receives() && transfer.moving().is_some() {
+            self.timers.grace_ends = Some(self.now + Duration::from_secs(LOST_CONTROL_GRACE_SECONDS));
+        } else {
+            self.stop_transfer(Stop::ControlLost);
+        }
+    }
+
+    fn close_if_done(&mut self) {
+        let Control::Lost(ending) = self.control else {
+            return;
+        };
+        match &self.stage {
+            // A passive port or a login that is on its way answers nobody.
+            Stage::Idle | Stage::AwaitLogin { .. } | Stage::AwaitDelay { .. } | Stage::AwaitReservation { .. } => {
+                match ending {
+                    Ending::Said(situation) => self.say_goodbye(Reply::new(situation)),
+                    _ => self.close(ending),
+                }
+            }
+            // What storage was told to do is done; its outcome is waited for, so that nothing is left half-way.
+            Stage::AwaitStorage { .. } | Stage::Transfer(_) | Stage::Closed => {}
+        }
+    }
+
+    /// Says a 421 and ends.
+    pub(super) fn say_goodbye(&mut self, reply: Reply) {
+        let situation = reply.situation;
+        self.push(Output::Reply(reply));
+        self.close(Ending::Said(situation));
+    }
+
+    pub(super) fn close(&mut self, why: Ending) {
+        let held = self.arrangement.close();
+        self.let_go(held);
+        self.stage = Stage::Closed;
+        self.waiting = Waiting::default();
+        self.push(Output::Event(Event::Ended { why }));
+        self.push(Output::Close);
+    }
+
+    pub(super) fn abort_did_something(&mut self) -> bool {
+        std::mem::take(&mut self.stopped_something)
+    }
+
+    pub(super) fn restart_login_timer(&mut self) {
+        self.timers.login_began = self.now;
+    }
+
+    pub(super) fn let_go(&mut self, held: Held) {
+        if held == Held::Release {
+            let id = self.new_id();
+            self.push(Output::Data(id, DataOp::Release));
+        }
+    }
+
+    pub(super) fn new_id(&mut self) -> OperationId {
+        self.next_id += 1;
+        OperationId(self.next_id)
+    }
+
+    pub(super) fn push(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    /// Asks storage and waits.
+    pub(super) fn ask_storage(&mut self, verb: Verb, op: StorageOp, then: Then) {
+        let id = self.new_id();
+        self.push(Output::Storage(id, op));
+        self.stage = Stage::AwaitStorage { id, verb, then };
+    }
+
+    /// The answer to a command. Every row of the table lists what may be said.
+    pub(super) fn answer(&mut self, verb: Verb, reply: Reply) {
+        debug_assert!(
+            verb.row().may_answer(reply.situation),
+            "{} may not be answered with {}",
+            verb.name(),
+            reply.situation.id()
+        );
+        self.push(Output::Reply(reply));
+    }
+
+    /// A 1yz, which is followed by exactly one final answer.
+    pub(super) fn answer_mark(&mut self, verb: Verb, reply: Reply) {
+        debug_assert!((100..200).contains(&reply.situation.code()));
+        self.answer(verb, reply);
+    }
+
+    /// An answer to a line that is no command.
+    fn reply(&mut self, reply: Reply) {
+        self.push(Output::Reply(reply));
+    }
+
+    /// The refusal by storage, in the words and the code that fit the command.
+    pub(super) fn failure(&self, verb: Verb, failure: Failure, path: &VirtualPath) -> Reply {
+        Reply::new(verb.row().failures.situation(failure)).with("path", path).with("detail", failure.words())
+    }
+
+    /// The absolute path of an argument, else the refusal.
+    pub(super) fn resolve(&self, verb: Verb, raw: &[u8]) -> Result<VirtualPath, Reply> {
+        let Login::In(login) = &self.login else {
+            return Err(Reply::new(Situation::LoginNeeded).with("verb", verb.name()));
+        };
+        login.directory.join(raw).map_err(|error: PathError| {
+            let situation = match verb.row().failures {
+                // ALLO and the like ask nothing of the name.
+                Failures::None => Situation::BadArgument,
+                failures => failures.situation(Failure::Name),
+            };
+            Reply::new(situation)
+                .with("path", raw.to_vec())
+                .with("detail", error.to_string())
+                .with("syntax", verb.row().syntax)
+        })
+    }
+}
+
+/// What USER or RNFR left for the command directly after it.
+#[derive(Debug)]
+pub(super) enum Pair {
+    None,
+    User(Vec<u8>),
+    RenameFrom(VirtualPath),
+}
+
+impl Pair {
+    fn begun_by(&self) -> Option<Verb> {
+        match self {
+            Pair::None => None,
+            Pair::User(_) => Some(Verb::User),
+            Pair::RenameFrom(_) => Some(Verb::Rnfr),
+        }
+    }
+}
+
+fn argument_refusal(verb: Verb, error: &command::ArgumentError) -> Reply {
+    let reply = Reply::new(error.situation());
+    match error {
+        command::ArgumentError::NotOffered { parameter, instead } => {
+            reply.with("parameter", *parameter).with("instead", *instead)
+        }
+        _ => reply.with("detail", error.to_string()).with("syntax", verb.row().syntax),
+    }
+}
+
+/// Other protocols' first words: browsers and mail programs can be tricked into talking to an FTP server (ALPACA).
+fn foreign_protocol(word: &[u8]) -> Option<&'static str> {
+    const HTTP: &[&[u8]] =
+        &[b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
+    const SMTP: &[&[u8]] = &[b"EHLO", b"HELO", b"LHLO"];
+    if HTTP.contains(&word) {
+        Some("HTTP")
+    } else if SMTP.iter().any(|verb| verb.eq_ignore_ascii_case(word)) {
+        Some("SMTP")
+    } else {
+        None
+    }
+}
