@@ -1,0 +1,269 @@
+//! Which port a reservation gets.
+
+mod common;
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+
+use common::{Ports, V6, v4};
+use longshore_net::{PassivePool, PeerRule, PoolError, Reservation, ReserveError};
+use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
+
+fn pool(ports: &Ports) -> PassivePool {
+    PassivePool::new(ports.range()).expect("a valid range")
+}
+
+#[track_caller]
+fn reserve(pool: &PassivePool, peer: IpAddr) -> Reservation {
+    let local = if peer.is_ipv4() { v4(1) } else { V6 };
+    pool.reserve(local, PeerRule::Exactly(peer)).expect("a port is free")
+}
+
+#[track_caller]
+fn refused(pool: &PassivePool, peer: PeerRule) -> ReserveError {
+    pool.reserve(v4(1), peer).expect_err("nothing can be shared")
+}
+
+#[test]
+fn ranges_are_checked() {
+    #[track_caller]
+    fn check(first: u16, last: u16, expected: impl FnOnce(RangeInclusive<u16>) -> Result<(), PoolError>) {
+        let ports = RangeInclusive::new(first, last);
+        assert_eq!(PassivePool::new(ports.clone()).map(drop), expected(ports));
+    }
+    check(1, 1, |_| Ok(()));
+    check(65535, 65535, |_| Ok(()));
+    check(1, 65535, |_| Ok(()));
+    check(0, 0, |ports| Err(PoolError::Zero { ports }));
+    check(0, 9, |ports| Err(PoolError::Zero { ports }));
+    check(9, 8, |ports| Err(PoolError::Empty { ports }));
+    check(1, 0, |ports| Err(PoolError::Empty { ports }));
+    assert_eq!(PassivePool::new(7..=9).expect("valid").ports(), 7..=9);
+}
+
+#[test]
+fn a_port_given_back_comes_last() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    let [first, second, third] = [ports.nth(0), ports.nth(1), ports.nth(2)];
+    for expected in [first, second, third, first, second, third, first] {
+        assert_eq!(reserve(&pool, v4(1)).port(), expected);
+    }
+    // Now second is oldest. It is held for long, while the others come and go.
+    let long = reserve(&pool, v4(1));
+    assert_eq!(long.port(), second);
+    for expected in [third, first, third, first] {
+        assert_eq!(reserve(&pool, v4(1)).port(), expected);
+    }
+    drop(long);
+    for expected in [third, first, second] {
+        assert_eq!(reserve(&pool, v4(1)).port(), expected, "the one just given back comes last");
+    }
+}
+
+#[test]
+fn unlistened_ports_come_before_shared_ones() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    let held: Vec<_> = (1..=3).map(|peer| reserve(&pool, v4(peer))).collect();
+    let distinct: HashSet<_> = held.iter().map(Reservation::port).collect();
+    assert_eq!(distinct.len(), 3);
+    // All are open now; a fourth peer shares the oldest.
+    assert_eq!(reserve(&pool, v4(4)).port(), held[0].port());
+}
+
+#[test]
+fn shared_ports_are_reused_oldest_first() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    let _held: Vec<_> = (0..3).map(|_| reserve(&pool, v4(1))).collect();
+    for expected in [0, 1, 2, 0, 1, 2] {
+        assert_eq!(reserve(&pool, v4(2)).port(), ports.nth(expected));
+    }
+}
+
+#[test]
+fn one_peer_never_has_a_port_twice() {
+    let ports = Ports::claim(2);
+    let pool = pool(&ports);
+    let _first = reserve(&pool, v4(2));
+    let second = reserve(&pool, v4(2));
+    let error = refused(&pool, PeerRule::Exactly(v4(2)));
+    assert!(matches!(error, ReserveError::Exhausted { reserved: 2, busy: 0, .. }), "{error:?}");
+    // The IPv4-mapped form is the same peer, on a local address in either form.
+    let mapped = "::ffff:127.0.0.2".parse().expect("an address");
+    let local = "::ffff:127.0.0.1".parse().expect("an address");
+    refused(&pool, PeerRule::Exactly(mapped));
+    pool.reserve(local, PeerRule::Exactly(mapped)).expect_err("the same peer at the same address");
+    drop(second);
+    let third = pool.reserve(local, PeerRule::Exactly(mapped)).expect("a port is free");
+    assert_eq!(third.port(), ports.nth(1));
+}
+
+#[test]
+fn anyone_does_not_share() {
+    let ports = Ports::claim(1);
+    let pool = pool(&ports);
+    let anyone = pool.reserve(v4(1), PeerRule::Anyone).expect("free");
+    refused(&pool, PeerRule::Exactly(v4(2)));
+    refused(&pool, PeerRule::Anyone);
+    drop(anyone);
+    let exactly = reserve(&pool, v4(2));
+    refused(&pool, PeerRule::Anyone);
+    drop(exactly);
+    pool.reserve(v4(1), PeerRule::Anyone).expect("free again");
+}
+
+#[test]
+fn the_same_number_at_another_address_is_another_port() {
+    let ports = Ports::claim(1);
+    let pool = pool(&ports);
+    let four = reserve(&pool, v4(1));
+    let six = reserve(&pool, V6);
+    let other = pool.reserve(v4(9), PeerRule::Exactly(v4(1))).expect("another address");
+    assert_eq!([four.port(), six.port(), other.port()], [ports.nth(0); 3]);
+    pool.reserve(V6, PeerRule::Exactly(V6)).expect_err("taken there too");
+    drop(four);
+    // The listeners at the other addresses live on.
+    refused_at(&pool, V6);
+    reserve(&pool, v4(1));
+}
+
+#[track_caller]
+fn refused_at(pool: &PassivePool, local: IpAddr) {
+    pool.reserve(local, PeerRule::Exactly(local)).expect_err("taken");
+}
+
+#[test]
+fn exhaustion_names_range_and_remedy() {
+    let ports = Ports::claim(2);
+    let pool = pool(&ports);
+    let _foreign = TcpListener::bind((v4(1), ports.nth(0))).expect("claimed");
+    let _ours = reserve(&pool, v4(2));
+    let text = refused(&pool, PeerRule::Exactly(v4(2))).to_string();
+    let range = format!("{}-{}", ports.nth(0), ports.nth(1));
+    for words in [range.as_str(), "127.0.0.1", "1 reserved", "1 used by other sockets", "widen the range"] {
+        assert!(text.contains(words), "{words:?} is missing in {text:?}");
+    }
+    assert!(!text.contains('\n'));
+}
+
+#[test]
+fn busy_ports_are_passed_over() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    let here = TcpListener::bind((v4(1), ports.nth(0))).expect("claimed");
+    let everywhere = TcpListener::bind(("0.0.0.0", ports.nth(1))).expect("claimed");
+    let held = reserve(&pool, v4(1));
+    assert_eq!(held.port(), ports.nth(2));
+    refused(&pool, PeerRule::Exactly(v4(1)));
+    drop(everywhere);
+    let second = reserve(&pool, v4(1));
+    assert_eq!(second.port(), ports.nth(1));
+    drop(here);
+    assert_eq!(reserve(&pool, v4(1)).port(), ports.nth(0));
+}
+
+#[test]
+fn a_port_bound_but_not_listening_is_busy_too() {
+    let ports = Ports::claim(2);
+    let pool = pool(&ports);
+    // Bound with SO_REUSEADDR, because the port may have connections in TIME_WAIT, then without.
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    sockopt::set_socket_reuseaddr(&socket, true).expect("option");
+    bind(&socket, &SocketAddr::new(v4(1), ports.nth(0))).expect("claimed");
+    sockopt::set_socket_reuseaddr(&socket, false).expect("option");
+    assert_eq!(reserve(&pool, v4(1)).port(), ports.nth(1));
+}
+
+#[test]
+fn an_address_that_is_not_here_is_named() {
+    let ports = Ports::claim(1);
+    let pool = pool(&ports);
+    let foreign: IpAddr = "203.0.113.77".parse().expect("an address");
+    let error = pool.reserve(foreign, PeerRule::Anyone).expect_err("not on this machine");
+    assert!(matches!(error, ReserveError::NotHere { local } if local == foreign), "{error:?}");
+    assert!(error.to_string().contains("203.0.113.77"));
+    // Nothing is lost by the failure.
+    assert_eq!(reserve(&pool, v4(1)).port(), ports.nth(0));
+}
+
+/// Random reservations and releases against a model that knows only the promises.
+#[test]
+fn promises_hold_in_random_sequences() {
+    let ports = Ports::claim(4);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % bound as u64) as usize
+    };
+    let pool = pool(&ports);
+    let peers: Vec<PeerRule> =
+        (1..=5).map(|peer| PeerRule::Exactly(v4(peer))).chain([PeerRule::Anyone]).collect();
+    let mut living: Vec<(PeerRule, Reservation)> = Vec::new();
+    // Ports in the order of their last use, the oldest first.
+    let mut order: Vec<u16> = ports.range().collect();
+    for step in 0..4000 {
+        if living.len() > 12 || (random(2) == 0 && !living.is_empty()) {
+            let (_, ended) = living.swap_remove(random(living.len()));
+            order.retain(|port| *port != ended.port());
+            order.push(ended.port());
+            continue;
+        }
+        let peer = peers[random(peers.len())];
+        let users = |port: u16| -> Vec<PeerRule> {
+            living.iter().filter(|(_, held)| held.port() == port).map(|(rule, _)| *rule).collect()
+        };
+        let fresh = order.iter().copied().find(|port| users(*port).is_empty());
+        let shared = order.iter().copied().find(|port| {
+            let users = users(*port);
+            peer != PeerRule::Anyone && !users.contains(&peer) && !users.contains(&PeerRule::Anyone)
+        });
+        let expected = fresh.or(shared);
+        let reserved = pool.reserve(v4(1), peer);
+        assert_eq!(reserved.as_ref().ok().map(Reservation::port), expected, "step {step}, {peer:?}");
+        if let Ok(reserved) = reserved {
+            order.retain(|port| *port != reserved.port());
+            order.push(reserved.port());
+            living.push((peer, reserved));
+        }
+    }
+}
+
+#[test]
+fn a_listener_closes_with_its_last_reservation() {
+    let ports = Ports::claim(1);
+    let pool = pool(&ports);
+    let first = reserve(&pool, v4(1));
+    let second = reserve(&pool, v4(2));
+    drop(first);
+    std::net::TcpStream::connect((v4(1), ports.nth(0))).expect("the second still listens");
+    drop(second);
+    let error = std::net::TcpStream::connect((v4(1), ports.nth(0))).expect_err("closed");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+/// A port that is given back is closed before anybody else can try it.
+#[test]
+fn threads_do_not_find_their_own_ports_busy() {
+    let ports = Ports::claim(2);
+    let pool = pool(&ports);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    match pool.reserve(v4(1), PeerRule::Exactly(v4(1))) {
+                        Ok(reservation) => assert!(ports.range().contains(&reservation.port())),
+                        Err(ReserveError::Exhausted { reserved, busy, .. }) => {
+                            assert_eq!((reserved, busy), (2, 0));
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+}
