@@ -53,13 +53,17 @@ pub trait Backend: Send + Sync + 'static {
     fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>>;
 }
 
+/// What a buffer without capacity is made to hold.
+pub(crate) const DEFAULT_READ_BYTES: usize = 64 * 1024;
+
 /// A regular file that is open for reading.
 pub trait Readable: Send {
     /// What it was when it was opened.
     fn entry(&self) -> &Entry;
 
     /// Reads from `offset` into `buffer`'s spare capacity (its length is reset to 0 first) until that is full or
-    /// the file ends, and gives it back. Empty means: `offset` is at or beyond the end.
+    /// the file ends, and gives it back. Empty means: `offset` is at or beyond the end, so a buffer without any
+    /// capacity is given some.
     fn read_at(&mut self, offset: u64, buffer: Vec<u8>) -> Operation<Vec<u8>>;
 
     /// A descriptor to copy from with the kernel's help, where there is one.

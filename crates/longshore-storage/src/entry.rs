@@ -54,3 +54,45 @@ pub struct Timestamp {
     /// The rest, 0 to 999,999,999.
     pub nanoseconds: u32,
 }
+
+impl From<std::time::SystemTime> for Timestamp {
+    fn from(time: std::time::SystemTime) -> Timestamp {
+        use std::time::UNIX_EPOCH;
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => Timestamp {
+                seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+                nanoseconds: since.subsec_nanos(),
+            },
+            Err(before) => {
+                let before = before.duration();
+                let seconds = i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
+                // Seconds are rounded down, so the rest counts up from the second before.
+                match before.subsec_nanos() {
+                    0 => Timestamp { seconds: -seconds, nanoseconds: 0 },
+                    rest => Timestamp { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - rest },
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(time: std::time::SystemTime, seconds: i64, nanoseconds: u32) {
+        assert_eq!(Timestamp::from(time), Timestamp { seconds, nanoseconds });
+    }
+
+    #[test]
+    fn times_round_down_on_both_sides_of_1970() {
+        check(UNIX_EPOCH, 0, 0);
+        check(UNIX_EPOCH + Duration::new(1, 999_999_999), 1, 999_999_999);
+        check(UNIX_EPOCH - Duration::new(1, 0), -1, 0);
+        check(UNIX_EPOCH - Duration::new(0, 1), -1, 999_999_999);
+        check(UNIX_EPOCH - Duration::new(1, 1), -2, 999_999_999);
+    }
+}

@@ -20,6 +20,7 @@ mod backend;
 mod entry;
 mod error;
 mod operation;
+mod unique;
 
 pub use backend::{
     Abandoned, Backend, Committed, Directory, Durability, Part, Readable, Upload, UploadPlan, UploadRequest,

@@ -29,7 +29,9 @@ impl<T: Send + 'static> Operation<T> {
         match self {
             Operation::Ready(result) => Operation::Ready(result.map(change)),
             Operation::Blocking(job) => Operation::Blocking(Box::new(move || job().map(change))),
-            Operation::Pending(future) => Operation::Pending(Box::pin(async move { future.await.map(change) })),
+            Operation::Pending(future) => {
+                Operation::Pending(Box::pin(async move { future.await.map(change) }))
+            }
         }
     }
 

@@ -1,0 +1,116 @@
+//! Names of parts: what an unfinished upload is called on the disk. No file is opened in here.
+//!
+//! ```text
+//! .NAME.KEY.longshore-part          a kept part: KEY is a digest of the owner and the final name
+//! .NAME.KEY.RANDOM.longshore-part   the part of a running upload
+//! .NAME.KEY.unique.longshore-part   the same, which also reserves its final name
+//! ```
+//!
+//! NAME is the final name made short and plain, for the eye of whoever lists the disk; nothing depends on it. The
+//! whole is at most [`LONGEST_BYTES`], far below the 255 bytes of most file systems and the 143 of eCryptfs, so
+//! every final name can be uploaded.
+
+use super::digest::sha256;
+
+const SUFFIX: &[u8] = b".longshore-part";
+/// How much of the final name is shown.
+const SHOWN_BYTES: usize = 48;
+/// Hexadecimal digits of the key: 128 bits, so that finding a name that collides with a given part is hopeless.
+const KEY_DIGITS: usize = 32;
+const RANDOM_DIGITS: usize = 16;
+/// The longest name that is made here.
+const LONGEST_BYTES: usize = 1 + SHOWN_BYTES + 1 + KEY_DIGITS + 1 + RANDOM_DIGITS + SUFFIX.len();
+const _: () = assert!(LONGEST_BYTES <= 143);
+
+/// Whether a name belongs to the store. Case is ignored, as some file systems do.
+pub(super) fn is_reserved(name: &[u8]) -> bool {
+    name.first() == Some(&b'.')
+        && name.len() > SUFFIX.len()
+        && name[name.len() - SUFFIX.len()..].eq_ignore_ascii_case(SUFFIX)
+}
+
+/// The name under which a cut upload of `name` by `owner` is kept: always the same one.
+pub(super) fn kept(name: &[u8], owner: &str) -> Vec<u8> {
+    assemble(name, &key(b"kept", owner.as_bytes(), name), "")
+}
+
+/// The name of a running upload. `random` must not repeat in the directory.
+pub(super) fn active(name: &[u8], owner: &str, random: u64) -> Vec<u8> {
+    assemble(name, &key(b"kept", owner.as_bytes(), name), &format!(".{random:016x}"))
+}
+
+/// The name of a running upload that nobody else can have while it exists, whoever the owner.
+pub(super) fn reservation(name: &[u8]) -> Vec<u8> {
+    assemble(name, &key(b"unique", b"", name), ".unique")
+}
+
+/// The digest in hexadecimal. The owner's length goes first: no other pair gives the same message.
+fn key(purpose: &[u8], owner: &[u8], name: &[u8]) -> String {
+    let digest = sha256(&[purpose, b"\0", &(owner.len() as u64).to_be_bytes(), owner, name]);
+    digest[..KEY_DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn assemble(name: &[u8], key: &str, distinction: &str) -> Vec<u8> {
+    let mut part = vec![b'.'];
+    part.extend(name.iter().take(SHOWN_BYTES).map(|&byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => byte,
+        // A cut character would be refused by file systems that want whole UTF-8.
+        _ => b'_',
+    }));
+    part.push(b'.');
+    part.extend_from_slice(key.as_bytes());
+    part.extend_from_slice(distinction.as_bytes());
+    part.extend_from_slice(SUFFIX);
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_made_here_is_reserved_and_short() {
+        for name in [&b"a"[..], b".", b"-rf", b"\xFF\xFE*[", "한글".as_bytes(), &[b'x'; 255], &[0xE9; 255]]
+        {
+            for part in [kept(name, "anna"), active(name, "anna", u64::MAX), reservation(name)] {
+                assert!(is_reserved(&part) && part.len() <= LONGEST_BYTES, "{part:?}");
+                assert!(part.is_ascii() && !part.contains(&b'/'), "{part:?}");
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check_reserved(name: &[u8], expected: bool) {
+        assert_eq!(is_reserved(name), expected, "{name:?}");
+    }
+
+    #[test]
+    fn reserved_is_a_dot_and_the_suffix() {
+        check_reserved(b".a.longshore-part", true);
+        check_reserved(b".A.LONGSHORE-Part", true);
+        check_reserved(b"..longshore-part", true);
+        check_reserved(b".longshore-part", false);
+        check_reserved(b"a.longshore-part", false);
+        check_reserved(b".a.longshore-parts", false);
+        check_reserved(b"", false);
+    }
+
+    #[test]
+    fn names_are_stable_across_versions() {
+        // Parts outlive the program: changing this makes every kept part an orphan.
+        assert_eq!(
+            String::from_utf8_lossy(&kept(b"report 1.pdf", "anna")),
+            ".report_1.pdf.49edf583caba827743dc788786de5fa5.longshore-part"
+        );
+    }
+
+    #[test]
+    fn owner_and_name_cannot_be_shifted_into_each_other() {
+        assert_ne!(kept(b"bc", "a"), kept(b"c", "ab"));
+        assert_ne!(kept(b"b", "a"), kept(b"b", "A"));
+        // Names that look alike after shortening stay apart.
+        assert_ne!(kept(&[b'x'; 254], "a"), kept(&[b'x'; 255], "a"));
+        assert_ne!(kept(b"a*", "a"), kept(b"a?", "a"));
+        assert_ne!(active(b"a", "a", 1), active(b"a", "a", 2));
+    }
+}

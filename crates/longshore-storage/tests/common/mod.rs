@@ -1,0 +1,119 @@
+//! What the tests of the local store share: a directory of their own, removed at the end.
+
+#![allow(dead_code, reason = "not every test file uses all of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use longshore_path::VirtualPath;
+use longshore_storage::{Backend, Durability, Result, Upload, UploadPlan, UploadRequest};
+
+/// A directory that vanishes with its value.
+pub(crate) struct Scratch(PathBuf);
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+impl Scratch {
+    /// An empty directory.
+    pub(crate) fn new() -> Scratch {
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path =
+                std::env::temp_dir().join(format!("longshore-storage-{}-{number}", std::process::id()));
+            // One that a killed run has left is not taken.
+            if std::fs::create_dir(&path).is_ok() {
+                return Scratch(path);
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes a new directory in it.
+    pub(crate) fn fresh(&self, name: &str) -> PathBuf {
+        let path = self.0.join(format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        std::fs::create_dir(&path).expect("a directory is made");
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[track_caller]
+pub(crate) fn path(path: impl AsRef<[u8]>) -> VirtualPath {
+    VirtualPath::new(path).expect("the test's own paths are valid")
+}
+
+pub(crate) fn request(name: &str, plan: UploadPlan) -> UploadRequest {
+    UploadRequest {
+        path: path(name),
+        owner: "anna".to_owned(),
+        plan,
+        overwrite: true,
+        durability: Durability::Data,
+    }
+}
+
+/// Opens an upload and writes to it.
+pub(crate) fn begin(store: &impl Backend, request: UploadRequest, octets: &[u8]) -> Result<Box<dyn Upload>> {
+    let mut upload = store.open_upload(request).wait()?;
+    upload.write(octets.to_vec()).wait()?;
+    Ok(upload)
+}
+
+/// Stores a whole file.
+pub(crate) fn put(store: &impl Backend, name: &str, octets: &[u8]) -> Result<()> {
+    begin(store, request(name, UploadPlan::Replace), octets)?.commit().wait().map(drop)
+}
+
+/// All of a file.
+pub(crate) fn read(store: &impl Backend, name: &str) -> Result<Vec<u8>> {
+    let mut file = store.open_read(&path(name)).wait()?;
+    let size = usize::try_from(file.entry().size).expect("a test's files are small");
+    file.read_at(0, Vec::with_capacity(size + 1)).wait()
+}
+
+/// The sorted names in a directory, as the store lists them.
+pub(crate) fn list(store: &impl Backend, name: &str) -> Vec<String> {
+    let mut directory = store.open_directory(&path(name)).wait().expect("the directory opens");
+    let mut names = Vec::new();
+    loop {
+        let batch = directory.next_entries().wait().expect("the directory can be read");
+        if batch.is_empty() {
+            names.sort();
+            return names;
+        }
+        names.extend(batch.into_iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()));
+    }
+}
+
+/// The sorted names in a directory, as they are on the disk.
+pub(crate) fn on_disk(directory: impl AsRef<Path>) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).expect("the directory opens");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry is read").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[track_caller]
+pub(crate) fn check_error<T>(result: Result<T>, expected: longshore_storage::ErrorKind) {
+    match result {
+        Ok(_) => panic!("succeeded instead of: {expected}"),
+        Err(error) => assert_eq!(error.kind, expected, "{error}"),
+    }
+}
+
+/// For a test that this machine does not allow: says so, and fails where everything has to run.
+#[expect(clippy::print_stderr, reason = "whoever reads the test's output must see what was left out")]
+pub(crate) fn not_run(reason: &str) {
+    assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "not run: {reason}");
+    eprintln!("not run: {reason}");
+}
