@@ -1,1 +1,31 @@
-//! (in the making)
+//! The FTP server as a library: give it listeners, accounts and trees of files, and await it.
+//!
+//! Not inside: the command line, configuration files, standard output, HTTP. What happens is told through
+//! [`Observer`]; what is said and when is decided in `longshore-proto`; this crate carries it out.
+//!
+//! [`run`] accepts; each session is one task, whose [`driver`] hands what happens to a
+//! [`Session`](longshore_proto::server::Session) and carries out what it asks for; [`convert`] turns files and
+//! accounts into the session's words; [`data`] holds its data connection; [`transfer`] moves the bytes.
+//!
+//! See `examples/embed` for a server of an in-memory tree in a few lines.
+
+pub mod limits;
+
+mod config;
+mod convert;
+mod data;
+mod driver;
+mod events;
+mod listener;
+mod transfer;
+mod work;
+
+pub use config::{Config, Trees};
+pub use events::{Event, EventKind, Observer, Silent};
+pub use listener::{Listeners, ServeError, run};
+
+pub use longshore_accounts as accounts;
+pub use longshore_net::ListenError;
+pub use longshore_path as path;
+pub use longshore_proto::{reply, server::Policy, verbs};
+pub use longshore_storage as storage;

@@ -1,0 +1,326 @@
+//! Storage and accounts on one side, the words of the protocol on the other.
+//!
+//! Here, and nowhere else, rights are checked and errors of storage become failures of the protocol. Not inside:
+//! reply codes (a command's row picks them), and the bytes of files.
+
+use std::sync::Arc;
+
+use longshore_accounts::{Account, Permission};
+use longshore_path::VirtualPath;
+use longshore_proto::limits::STATUS_LIMIT_ENTRIES;
+use longshore_proto::listing::{self, Item, ItemKind, Rights};
+use longshore_proto::server::{StorageOp, StorageOutcome, UploadStart};
+use longshore_proto::time::UnixTime;
+use longshore_proto::verbs::Failure;
+use longshore_storage::{
+    Backend, Directory, Durability, Entry, Error, ErrorKind, Kind, Readable, Timestamp, Upload, UploadPlan,
+    UploadRequest,
+};
+
+use crate::work::{self, Pool};
+
+/// Somebody who is logged in, with the files that account sees.
+pub(crate) struct Tenant {
+    pub(crate) account: Account,
+    pub(crate) name: Arc<str>,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) durability: Durability,
+}
+
+/// What a session has open for its transfer.
+#[derive(Default)]
+pub(crate) enum Opened {
+    #[default]
+    Nothing,
+    File(Box<dyn Readable>),
+    Directory(Box<dyn Directory>),
+    /// A listing of one file: the entry under the name it was asked by.
+    Entry(Box<Entry>),
+    Upload(Box<dyn Upload>),
+}
+
+/// An operation's outcome, what it opened, and the system's words where it failed.
+pub(crate) struct Performed {
+    pub(crate) outcome: StorageOutcome,
+    pub(crate) opened: Opened,
+    pub(crate) cause: Option<String>,
+}
+
+/// What the protocol calls an error of storage.
+pub(crate) fn failure(error: &Error) -> Failure {
+    match error.kind {
+        ErrorKind::NotFound => Failure::NotFound,
+        ErrorKind::PermissionDenied => Failure::NoPermission,
+        ErrorKind::NotADirectory => Failure::NotADirectory,
+        ErrorKind::IsADirectory => Failure::IsADirectory,
+        ErrorKind::NotAFile => Failure::NotAFile,
+        ErrorKind::AlreadyExists => Failure::Exists,
+        ErrorKind::NotEmpty => Failure::NotEmpty,
+        ErrorKind::NameNotAllowed => Failure::Name,
+        ErrorKind::NoSpace => Failure::NoSpace,
+        ErrorKind::QuotaExceeded => Failure::Quota,
+        ErrorKind::OffsetBeyondEnd => Failure::BeyondEnd,
+        ErrorKind::Busy => Failure::Busy,
+        ErrorKind::ReadOnly => Failure::ReadOnly,
+        ErrorKind::Unsupported => Failure::Unsupported,
+        ErrorKind::Failed => Failure::Fault,
+    }
+}
+
+/// Carries out one operation. `opened` is what the session had open; it comes back with the outcome unless the
+/// operation used it up.
+pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut opened: Opened) -> Performed {
+    let result = match op {
+        StorageOp::Commit => match std::mem::take(&mut opened) {
+            Opened::Upload(upload) => pool.run(upload.commit()).await.map(|_| StorageOutcome::Done),
+            _ => Err(ErrorKind::Failed.into()),
+        },
+        StorageOp::Abandon => {
+            // Whatever comes of it, the transfer's own failure is the answer.
+            let result = match std::mem::take(&mut opened) {
+                Opened::Upload(upload) => pool.run(upload.abandon()).await.map(|_| ()),
+                _ => Ok(()),
+            };
+            let cause = result.as_ref().err().and_then(work::cause);
+            return Performed { outcome: StorageOutcome::Done, opened, cause };
+        }
+        op => attempt(tenant, pool, op, &mut opened).await,
+    };
+    match result {
+        Ok(outcome) => Performed { outcome, opened, cause: None },
+        Err(error) => {
+            let outcome = StorageOutcome::Failed(failure(&error));
+            let cause = (error.kind == ErrorKind::Failed || error.kind == ErrorKind::NoSpace)
+                .then(|| work::cause(&error))
+                .flatten();
+            Performed { outcome, opened, cause }
+        }
+    }
+}
+
+async fn attempt(
+    tenant: &Tenant,
+    pool: &Pool,
+    op: StorageOp,
+    opened: &mut Opened,
+) -> longshore_storage::Result<StorageOutcome> {
+    let backend = &tenant.backend;
+    Ok(match op {
+        StorageOp::ChangeDirectory(path) => {
+            let entry = pool.run(backend.stat(&path)).await?;
+            match entry.kind {
+                Kind::Directory => StorageOutcome::Done,
+                _ => return Err(ErrorKind::NotADirectory.into()),
+            }
+        }
+        StorageOp::MakeDirectory(path) => {
+            tenant.may(Permission::MakeDirectory)?;
+            pool.run(backend.make_directory(&path)).await?;
+            StorageOutcome::Done
+        }
+        StorageOp::RemoveDirectory(path) => {
+            tenant.may(Permission::RemoveDirectory)?;
+            pool.run(backend.remove_directory(&path)).await?;
+            StorageOutcome::Done
+        }
+        StorageOp::RemoveFile(path) => {
+            tenant.may(Permission::Delete)?;
+            pool.run(backend.remove_file(&path)).await?;
+            StorageOutcome::Done
+        }
+        StorageOp::RenameFrom(path) => {
+            tenant.may(Permission::Rename)?;
+            pool.run(backend.stat(&path)).await?;
+            StorageOutcome::Done
+        }
+        StorageOp::Rename { from, to } => {
+            tenant.may(Permission::Rename)?;
+            let overwrite = tenant.account.permissions.allows(Permission::Overwrite);
+            pool.run(backend.rename(&from, &to, overwrite)).await?;
+            StorageOutcome::Done
+        }
+        StorageOp::Size(path) => StorageOutcome::Size(tenant.size_and_time(pool, &path).await?.0),
+        StorageOp::Modified(path) => StorageOutcome::Modified(unix_time(tenant.size_and_time(pool, &path).await?.1)),
+        StorageOp::SetModified(path, time) => {
+            tenant.may(Permission::SetTimes)?;
+            let time = Timestamp { seconds: time.seconds, nanoseconds: time.nanoseconds };
+            pool.run(backend.set_modified(&path, time)).await?;
+            StorageOutcome::Done
+        }
+        StorageOp::Facts(path, facts) => {
+            tenant.may(Permission::List)?;
+            let entry = pool.run(backend.stat(&path)).await?;
+            let mut line = Vec::with_capacity(160);
+            facts.write_entry(&mut line, &tenant.item(&entry), path.as_bytes());
+            StorageOutcome::Lines { lines: vec![line], directory: false }
+        }
+        StorageOp::StatusListing(path) => tenant.status_listing(pool, &path).await?,
+        StorageOp::FreeSpace(path) => {
+            tenant.may(Permission::Write)?;
+            StorageOutcome::FreeSpace(pool.run(backend.free_space(&path)).await?)
+        }
+        StorageOp::OpenRetrieve { path, offset } => {
+            tenant.may(Permission::Read)?;
+            let file = pool.run(backend.open_read(&path)).await?;
+            if offset > file.entry().size {
+                return Err(ErrorKind::OffsetBeyondEnd.into());
+            }
+            *opened = Opened::File(file);
+            StorageOutcome::Opened
+        }
+        StorageOp::OpenListing { path, directory_only } => {
+            tenant.may(Permission::List)?;
+            *opened = match pool.run(backend.open_directory(&path)).await {
+                Err(error) if error.kind == ErrorKind::NotADirectory && !directory_only => {
+                    Opened::Entry(Box::new(pool.run(backend.stat(&path)).await?))
+                }
+                result => Opened::Directory(result?),
+            };
+            StorageOutcome::Opened
+        }
+        StorageOp::OpenUpload { path, start } => {
+            tenant.may(Permission::Write)?;
+            let permissions = tenant.account.permissions;
+            let (plan, overwrite) = match start {
+                UploadStart::Replace => (UploadPlan::Replace, permissions.allows(Permission::Overwrite)),
+                UploadStart::Unique => (UploadPlan::Unique, false),
+                UploadStart::Append => (UploadPlan::Append, permissions.allows(Permission::Append)),
+                UploadStart::At(offset) => (UploadPlan::At(offset), permissions.allows(Permission::Overwrite)),
+            };
+            let owner = tenant.account.name.clone();
+            let durability = tenant.durability;
+            let request = UploadRequest { path, owner, plan, overwrite, durability };
+            let upload = pool.run(backend.open_upload(request)).await?;
+            let path = upload.path().clone();
+            *opened = Opened::Upload(upload);
+            StorageOutcome::UploadOpened(path)
+        }
+        StorageOp::Commit | StorageOp::Abandon => return Err(ErrorKind::Failed.into()),
+    })
+}
+
+impl Tenant {
+    fn may(&self, permission: Permission) -> longshore_storage::Result<()> {
+        if self.account.permissions.allows(permission) { Ok(()) } else { Err(ErrorKind::PermissionDenied.into()) }
+    }
+
+    /// Of a finished file; where none is, of the part that this account may continue.
+    async fn size_and_time(
+        &self,
+        pool: &Pool,
+        path: &VirtualPath,
+    ) -> longshore_storage::Result<(u64, Timestamp)> {
+        let permissions = self.account.permissions;
+        let stat = if permissions.allows(Permission::List) || permissions.allows(Permission::Read) {
+            pool.run(self.backend.stat(path)).await
+        } else {
+            Err(ErrorKind::NotFound.into())
+        };
+        match stat {
+            Ok(entry) => match entry.kind {
+                Kind::File => Ok((entry.size, entry.modified)),
+                Kind::Directory => Err(ErrorKind::IsADirectory.into()),
+                Kind::Other => Err(ErrorKind::NotAFile.into()),
+            },
+            Err(error) if error.kind == ErrorKind::NotFound && permissions.allows(Permission::Write) => {
+                let part = pool.run(self.backend.part(&self.account.name, path)).await?;
+                Ok((part.size, part.modified))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What STAT shows: bounded, for all of it is held at once.
+    async fn status_listing(
+        &self,
+        pool: &Pool,
+        path: &VirtualPath,
+    ) -> longshore_storage::Result<StorageOutcome> {
+        self.may(Permission::List)?;
+        let now = unix_time(now());
+        let long = |entry: &Entry| {
+            let mut line = Vec::with_capacity(80);
+            listing::unix::write_line(&mut line, &self.item(entry), now);
+            line.truncate(line.trim_ascii_end().len());
+            line
+        };
+        let mut directory = match pool.run(self.backend.open_directory(path)).await {
+            Err(error) if error.kind == ErrorKind::NotADirectory => {
+                let entry = pool.run(self.backend.stat(path)).await?;
+                return Ok(StorageOutcome::Lines { lines: vec![long(&entry)], directory: false });
+            }
+            result => result?,
+        };
+        let mut lines = Vec::new();
+        loop {
+            let entries = pool.run(directory.next_entries()).await?;
+            if entries.is_empty() {
+                return Ok(StorageOutcome::Lines { lines, directory: true });
+            }
+            if lines.len() + entries.len() > STATUS_LIMIT_ENTRIES {
+                return Ok(StorageOutcome::TooMany);
+            }
+            lines.extend(entries.iter().map(long));
+        }
+    }
+
+    /// An entry in the words of listings, with what this account may do to it.
+    pub(crate) fn item<'a>(&self, entry: &'a Entry) -> Item<'a> {
+        Item {
+            name: &entry.name,
+            kind: match entry.kind {
+                Kind::File => ItemKind::File,
+                Kind::Directory => ItemKind::Directory,
+                Kind::Other => ItemKind::Other,
+            },
+            size: entry.size,
+            modified: unix_time(entry.modified),
+            mode: entry.mode,
+            owner: entry.owner,
+            group: entry.group,
+            links: entry.links,
+            unique: (entry.id.device, entry.id.inode),
+            link_target: entry.link_target.as_deref(),
+            rights: self.rights(entry.kind),
+        }
+    }
+
+    /// The `perm` fact (RFC 3659 section 7.5.5).
+    fn rights(&self, kind: Kind) -> Rights {
+        let table: &[(Permission, Rights)] = match kind {
+            Kind::File => &[
+                (Permission::Append, Rights::APPEND),
+                (Permission::Delete, Rights::DELETE),
+                (Permission::Rename, Rights::RENAME),
+                (Permission::Read, Rights::READ),
+                (Permission::Overwrite, Rights::WRITE),
+            ],
+            Kind::Directory => &[
+                (Permission::Write, Rights::CREATE),
+                (Permission::RemoveDirectory, Rights::DELETE),
+                (Permission::Rename, Rights::RENAME),
+                (Permission::List, Rights::LIST),
+                (Permission::MakeDirectory, Rights::MAKE_DIRECTORY),
+                (Permission::Delete, Rights::PURGE),
+            ],
+            Kind::Other => &[(Permission::Delete, Rights::DELETE), (Permission::Rename, Rights::RENAME)],
+        };
+        let enter = if kind == Kind::Directory { Rights::ENTER } else { Rights::NONE };
+        table
+            .iter()
+            .filter(|(permission, _)| self.account.permissions.allows(*permission))
+            .fold(enter, |rights, (_, right)| rights.union(*right))
+    }
+}
+
+/// The wall clock, for the dates of listings.
+pub(crate) fn now() -> Timestamp {
+    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+        Ok(since) => Timestamp { seconds: since.as_secs() as i64, nanoseconds: since.subsec_nanos() },
+        Err(_) => Timestamp { seconds: 0, nanoseconds: 0 },
+    }
+}
+
+pub(crate) fn unix_time(time: Timestamp) -> UnixTime {
+    UnixTime { seconds: time.seconds, nanoseconds: time.nanoseconds }
+}

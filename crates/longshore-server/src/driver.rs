@@ -1,0 +1,566 @@
+//! The loop of one session: what happens goes in, what it asks for is carried out.
+//!
+//! Not inside: any decision about the protocol. The loop holds the sockets and open files by operation, and keeps
+//! the rules of waiting: replies are flushed before every wait, nothing is read while the session takes nothing,
+//! and other sessions get their turn after [`COMMANDS_PER_TURN`] commands.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use longshore_accounts::{Attempt, Rejection, Verdict};
+use longshore_net::{DataSocket, PeerRule, Urgency};
+use longshore_proto::limits::LINE_LIMIT_BYTES;
+use longshore_proto::line;
+use longshore_proto::server::{
+    self, Connection, DataEvent, DataOp, Input, LoginOutcome, Moment, OperationId, Output, Session, StorageOp,
+    StorageOutcome, Takes, TransferJob,
+};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use crate::convert::{self, Opened, Performed, Tenant};
+use crate::data::{self, Cancel, DataConnection};
+use crate::events::{Event, EventKind};
+use crate::limits::{
+    COMMANDS_PER_TURN, CONTROL_READ_BYTES, CONTROL_UNSENT_LIMIT_BYTES, CONTROL_WRITE_TIMEOUT, LINGER,
+};
+use crate::listener::Shared;
+use crate::transfer::{self, Moved};
+
+type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+/// One session and all it holds.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    number: u64,
+    stream: Arc<TcpStream>,
+    connection: Connection,
+    started: Instant,
+    session: Session,
+    lines: line::Buffer,
+    unsent: Unsent,
+    tenant: Option<Arc<Tenant>>,
+    /// The one login or operation of storage under way.
+    work: Pending<Done>,
+    data: DataConnection,
+    transfer: Transfer,
+    reading: Reading,
+    /// The session has said its last.
+    closing: bool,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// Replies that have not gone out.
+#[derive(Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    sent: usize,
+    blocked_since: Option<Instant>,
+}
+
+/// What the running transfer holds.
+#[derive(Default)]
+struct Transfer {
+    opened: Opened,
+    opened_at: Option<Instant>,
+    socket: Option<DataSocket>,
+    running: Pending<(OperationId, Arrived)>,
+    cancel: Cancel,
+    moved: Arc<AtomicU64>,
+    cause: Option<String>,
+}
+
+/// What came of an operation on the data connection.
+enum Arrived {
+    Attempt(data::Attempt),
+    Moved(Moved),
+}
+
+/// What came of a login or an operation of storage.
+enum Done {
+    Login { id: OperationId, user: Vec<u8>, verdict: Verdict },
+    Storage { id: OperationId, performed: Performed },
+}
+
+/// The state of reading from the control connection.
+struct Reading {
+    shutdown: watch::Receiver<bool>,
+    shutdown_seen: bool,
+    ended: bool,
+    urgent: Pending<io::Result<Urgency>>,
+    rejection: Option<Rejection>,
+}
+
+/// What ended a wait.
+enum Happening {
+    /// Lines may stand in the buffer.
+    Read,
+    EndOfInput,
+    Reset,
+    Urgent,
+    Work(Done),
+    Data(OperationId, Arrived),
+    Timeout,
+    Shutdown,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        number: u64,
+        stream: Arc<TcpStream>,
+        connection: Connection,
+        shutdown: watch::Receiver<bool>,
+    ) -> Driver {
+        let policy = shared.policy_for(&connection);
+        let peer_rule =
+            if policy.foreign_addresses { PeerRule::Anyone } else { PeerRule::Exactly(connection.peer.ip()) };
+        let data = DataConnection::new(shared.passive.clone(), connection.local, peer_rule);
+        Driver {
+            session: Session::new(policy, connection, Moment::default()),
+            shared,
+            number,
+            stream,
+            connection,
+            started: Instant::now(),
+            lines: line::Buffer::new(LINE_LIMIT_BYTES),
+            unsent: Unsent::default(),
+            tenant: None,
+            work: None,
+            data,
+            transfer: Transfer::default(),
+            reading: Reading { shutdown, shutdown_seen: false, ended: false, urgent: None, rejection: None },
+            closing: false,
+            sleep: None,
+        }
+    }
+
+    /// Runs the session to its end.
+    pub(crate) async fn run(mut self) {
+        self.tell(EventKind::Connected);
+        self.carry_out();
+        while !self.closing {
+            if self.feed_lines() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if self.closing {
+                break;
+            }
+            let happening = poll_fn(|context| self.poll(context)).await;
+            self.take_in(happening);
+            self.carry_out();
+        }
+        self.say_the_rest().await;
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.started.elapsed())
+    }
+
+    fn tell(&self, kind: EventKind) {
+        let account = self.tenant.as_ref().map(|tenant| tenant.name.clone());
+        let event = Event { session: self.number, peer: self.connection.peer, account, kind };
+        self.shared.config.observer.observe(&event);
+    }
+
+    fn hand_in(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.session.handle(now, input);
+    }
+
+    fn take_in(&mut self, happening: Happening) {
+        match happening {
+            Happening::Read => {}
+            Happening::EndOfInput => self.hand_in(Input::EndOfInput),
+            Happening::Reset => self.hand_in(Input::Reset),
+            Happening::Urgent => self.hand_in(Input::Urgent),
+            Happening::Timeout => self.hand_in(Input::Timeout),
+            Happening::Shutdown => self.hand_in(Input::Shutdown),
+            Happening::Work(Done::Login { id, user, verdict }) => {
+                let outcome = self.logged_in(user, verdict);
+                self.hand_in(Input::Login(id, outcome));
+            }
+            Happening::Work(Done::Storage { id, performed }) => {
+                let Performed { outcome, opened, cause } = performed;
+                self.transfer.opened = opened;
+                if let Some(cause) = cause {
+                    self.tell(EventKind::StorageFailed { cause: cause.clone() });
+                    self.transfer.cause = Some(cause);
+                }
+                self.hand_in(Input::Storage(id, outcome));
+            }
+            Happening::Data(id, arrived) => {
+                let event = match arrived {
+                    Arrived::Attempt(data::Attempt::Connected(socket)) => {
+                        self.transfer.socket = Some(socket);
+                        DataEvent::Established
+                    }
+                    Arrived::Attempt(data::Attempt::Failed(failure)) => DataEvent::NotEstablished(failure),
+                    Arrived::Moved(Moved { bytes, end, cause, opened }) => {
+                        self.transfer.opened = opened;
+                        self.transfer.cause = cause;
+                        DataEvent::Finished { bytes, end }
+                    }
+                };
+                self.hand_in(Input::Data(id, event));
+            }
+        }
+    }
+
+    fn logged_in(&mut self, user: Vec<u8>, verdict: Verdict) -> LoginOutcome {
+        let rejection = match verdict {
+            Ok(account) => match self.shared.config.trees.of(&account) {
+                Some(backend) => {
+                    let outcome = LoginOutcome::Accepted {
+                        account: account.name.clone(),
+                        directory: account.directory.clone(),
+                    };
+                    let name: Arc<str> = account.name.as_str().into();
+                    let durability = self.shared.config.durability;
+                    self.tenant = Some(Arc::new(Tenant { account, name, backend, durability }));
+                    return outcome;
+                }
+                None => Rejection::Unavailable,
+            },
+            Err(rejection) => rejection,
+        };
+        let _ = user;
+        self.reading.rejection = Some(rejection);
+        LoginOutcome::Rejected
+    }
+
+    /// Carries out all the session asks for.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.session.next() {
+            match output {
+                Output::Reply(reply) => {
+                    reply.write(self.shared.config.texts.as_ref(), &mut self.unsent.bytes);
+                }
+                Output::Login(id, request) => {
+                    let attempt = Attempt {
+                        user: request.user,
+                        password: request.password.0,
+                        peer: self.connection.peer.ip(),
+                    };
+                    let shared = self.shared.clone();
+                    let user = attempt.user.clone();
+                    self.work = Some(Box::pin(async move {
+                        let answer = shared.config.accounts.authenticate(attempt);
+                        let verdict = shared.pool.judge(answer).await;
+                        Done::Login { id, user, verdict }
+                    }));
+                }
+                Output::Logout => self.tenant = None,
+                Output::Storage(id, op) => self.begin_storage(id, op),
+                Output::Data(id, op) => self.begin_data(id, op),
+                Output::Event(event) => self.pass_on(event),
+                Output::Close => self.closing = true,
+            }
+        }
+    }
+
+    fn begin_storage(&mut self, id: OperationId, op: StorageOp) {
+        if matches!(
+            op,
+            StorageOp::OpenRetrieve { .. } | StorageOp::OpenListing { .. } | StorageOp::OpenUpload { .. }
+        ) {
+            self.transfer.opened_at = Some(Instant::now());
+        }
+        let opened = std::mem::take(&mut self.transfer.opened);
+        let shared = self.shared.clone();
+        let Some(tenant) = self.tenant.clone() else {
+            // The session asks for files only when somebody is logged in.
+            let performed = Performed {
+                outcome: StorageOutcome::Failed(longshore_proto::verbs::Failure::NoPermission),
+                opened: Opened::Nothing,
+                cause: None,
+            };
+            self.work = Some(Box::pin(async move { Done::Storage { id, performed } }));
+            return;
+        };
+        self.work = Some(Box::pin(async move {
+            let performed = convert::perform(&tenant, &shared.pool, op, opened).await;
+            Done::Storage { id, performed }
+        }));
+    }
+
+    fn begin_data(&mut self, id: OperationId, op: DataOp) {
+        let event = match op {
+            DataOp::Reserve => self.data.reserve(),
+            DataOp::Release => {
+                self.data.release();
+                return;
+            }
+            DataOp::Probe => self.data.probe(),
+            DataOp::Establish(route) => {
+                self.transfer.cancel = Cancel::default();
+                match self.data.establish(route, self.transfer.cancel.clone()) {
+                    Ok(socket) => {
+                        self.transfer.socket = Some(socket);
+                        DataEvent::Established
+                    }
+                    Err(connecting) => {
+                        self.transfer.running =
+                            Some(Box::pin(async move { (id, Arrived::Attempt(connecting.await)) }));
+                        return;
+                    }
+                }
+            }
+            DataOp::Move(job) => return self.begin_move(id, job),
+            DataOp::Progress => DataEvent::Progress(self.transfer.moved.load(Ordering::Relaxed)),
+            DataOp::Cancel => {
+                self.transfer.cancel.cancel();
+                return;
+            }
+        };
+        self.hand_in(Input::Data(id, event));
+    }
+
+    fn begin_move(&mut self, id: OperationId, job: TransferJob) {
+        let (Some(socket), Some(tenant)) = (self.transfer.socket.take(), self.tenant.clone()) else {
+            let end = server::End::Reset;
+            return self.hand_in(Input::Data(id, DataEvent::Finished { bytes: 0, end }));
+        };
+        let opened = std::mem::take(&mut self.transfer.opened);
+        let moved = Arc::new(AtomicU64::new(0));
+        self.transfer.moved = moved.clone();
+        self.transfer.cancel = Cancel::default();
+        let cancel = self.transfer.cancel.clone();
+        let pool = self.shared.pool.clone();
+        self.transfer.running = Some(Box::pin(async move {
+            (id, Arrived::Moved(transfer::run(job, socket, opened, tenant, pool, cancel, moved).await))
+        }));
+    }
+
+    fn pass_on(&mut self, event: server::Event) {
+        let kind = match event {
+            server::Event::LoggedIn { .. } => EventKind::LoggedIn,
+            server::Event::LoginRefused { user, situation } => {
+                EventKind::LoginRefused { user, reason: self.reading.rejection.take(), situation }
+            }
+            server::Event::ClientNamed { name } => EventKind::ClientNamed { name },
+            server::Event::Changed { verb, path, to } => EventKind::Changed { verb, path, to },
+            server::Event::Ended { why } => EventKind::Ended { why },
+            server::Event::TransferEnded { verb, path, offset, bytes, situation } => {
+                let Some(direction) = verb.row().transfer else { return };
+                let began = self.transfer.opened_at.take();
+                let duration = began.map_or(Duration::ZERO, |began| began.elapsed());
+                let cause = self.transfer.cause.take();
+                EventKind::Transfer { verb, direction, path, offset, bytes, duration, situation, cause }
+            }
+        };
+        self.tell(kind);
+    }
+
+    /// Hands in the lines that stand in the buffer, as long as the session takes them; whether it is time to let
+    /// others have their turn.
+    fn feed_lines(&mut self) -> bool {
+        let mut fed = 0;
+        while self.session.takes() == Takes::Lines
+            && !self.closing
+            && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES
+        {
+            if fed == COMMANDS_PER_TURN {
+                return true;
+            }
+            let now = Moment(self.started.elapsed());
+            let Some(line) = self.lines.next_line() else { break };
+            self.session.handle(now, Input::Line(line));
+            fed += 1;
+            // Between two lines, for the answer to STAT must not wait behind the next one.
+            self.carry_out();
+        }
+        false
+    }
+
+    /// Waits for the first thing that happens.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
+        if let Some(work) = &mut self.work
+            && let Poll::Ready(done) = work.as_mut().poll(context)
+        {
+            self.work = None;
+            return Poll::Ready(Happening::Work(done));
+        }
+        if let Some(running) = &mut self.transfer.running
+            && let Poll::Ready((id, arrived)) = running.as_mut().poll(context)
+        {
+            self.transfer.running = None;
+            return Poll::Ready(Happening::Data(id, arrived));
+        }
+        // From here on it is a wait: nobody shall wait for a reply meanwhile.
+        if self.unsent.poll_flush(&self.stream, context).is_err() {
+            self.unsent.clear();
+            return self.broken();
+        }
+        if let Poll::Ready(happening) = self.poll_control(context) {
+            return Poll::Ready(happening);
+        }
+        if !self.reading.shutdown_seen && *self.reading.shutdown.borrow_and_update() {
+            self.reading.shutdown_seen = true;
+            return Poll::Ready(Happening::Shutdown);
+        }
+        if !self.reading.shutdown_seen {
+            let mut changed = std::pin::pin!(self.reading.shutdown.changed());
+            if changed.as_mut().poll(context).is_ready() {
+                context.waker().wake_by_ref();
+            }
+        }
+        self.poll_deadline(context)
+    }
+
+    fn broken(&mut self) -> Poll<Happening> {
+        self.reading.ended = true;
+        Poll::Ready(Happening::Reset)
+    }
+
+    fn poll_control(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
+        if self.reading.ended {
+            return Poll::Pending;
+        }
+        let takes = self.session.takes() == Takes::Lines && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES;
+        if !takes {
+            return self.poll_urgent(context);
+        }
+        self.reading.urgent = None;
+        loop {
+            match self.stream.poll_read_ready(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return self.broken(),
+                Poll::Ready(Ok(())) => {}
+            }
+            let mut bytes = [0; CONTROL_READ_BYTES];
+            match self.stream.try_read(&mut bytes) {
+                Ok(0) => {
+                    self.reading.ended = true;
+                    return Poll::Ready(Happening::EndOfInput);
+                }
+                Ok(count) => {
+                    self.lines.extend(&bytes[..count]);
+                    return Poll::Ready(Happening::Read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return self.broken(),
+            }
+        }
+    }
+
+    /// Enough commands wait; only an ABOR announced by urgent data, or the end, is worth knowing.
+    fn poll_urgent(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
+        let stream = &self.stream;
+        let urgent = self.reading.urgent.get_or_insert_with(|| {
+            let stream = stream.clone();
+            Box::pin(async move { longshore_net::wait_urgent(&stream).await })
+        });
+        match urgent.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(Urgency::Urgent)) if self.session.takes() == Takes::Nothing => {
+                self.reading.urgent = None;
+                Poll::Ready(Happening::Urgent)
+            }
+            // Nothing more to learn here until reading goes on.
+            Poll::Ready(Ok(Urgency::Urgent) | Err(_)) => {
+                self.reading.urgent = Some(Box::pin(std::future::pending()));
+                Poll::Pending
+            }
+            Poll::Ready(Ok(Urgency::Closed)) => self.broken(),
+        }
+    }
+
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
+        let session = self.session.deadline().map(|moment| self.started + moment.0);
+        let unsent = self.unsent.blocked_since.map(|since| since + CONTROL_WRITE_TIMEOUT);
+        let Some(at) = [session, unsent].into_iter().flatten().min() else {
+            return Poll::Pending;
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        // A timer that fires early is set anew; most deadlines move on before they come, so it is not touched then.
+        if sleep.deadline() > at || (sleep.is_elapsed() && sleep.deadline() < at) {
+            sleep.as_mut().reset(at);
+        }
+        while sleep.as_mut().poll(context).is_ready() {
+            if sleep.deadline() >= at {
+                if unsent == Some(at) {
+                    return self.broken();
+                }
+                return Poll::Ready(Happening::Timeout);
+            }
+            sleep.as_mut().reset(at);
+        }
+        Poll::Pending
+    }
+
+    /// Sends what is unsent and ends the connection so that the client reads all of it.
+    async fn say_the_rest(mut self) {
+        self.data.release();
+        drop(self.transfer);
+        let farewell = async {
+            while self.unsent.len() > 0 {
+                let flushed = poll_fn(|context| match self.unsent.poll_flush(&self.stream, context) {
+                    Err(error) => Poll::Ready(Err(error)),
+                    Ok(()) if self.unsent.len() == 0 => Poll::Ready(Ok(())),
+                    Ok(()) => Poll::Pending,
+                });
+                if flushed.await.is_err() {
+                    return;
+                }
+            }
+            if self.reading.ended || longshore_net::end_output(&self.stream).is_err() {
+                return;
+            }
+            // Closing over unread bytes would be a reset, and the client might never see the last reply.
+            let mut bytes = [0; 1024];
+            loop {
+                if self.stream.readable().await.is_err() {
+                    return;
+                }
+                match self.stream.try_read(&mut bytes) {
+                    Ok(1..) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Ok(0) | Err(_) => return,
+                }
+            }
+        };
+        // Whoever neither reads nor closes has had its time.
+        let _ = tokio::time::timeout(LINGER, farewell).await;
+    }
+}
+
+impl Unsent {
+    fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    fn clear(&mut self) {
+        *self = Unsent::default();
+    }
+
+    /// Writes as much as goes. `Ok` whether or not anything is left; then the context is woken when more goes.
+    fn poll_flush(&mut self, stream: &TcpStream, context: &mut Context<'_>) -> io::Result<()> {
+        while self.len() > 0 {
+            match stream.try_write(&self.bytes[self.sent..]) {
+                Ok(count) => {
+                    self.sent += count;
+                    self.blocked_since = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked_since.get_or_insert_with(Instant::now);
+                    match stream.poll_write_ready(context) {
+                        Poll::Pending => return Ok(()),
+                        Poll::Ready(ready) => ready?,
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // An idle session keeps no buffer.
+        self.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! Every bound of the server, in one place. Those an operator may change are defaults of
+//! [`Config`](crate::Config).
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Sessions at once.
+pub const SESSIONS: usize = 10_000;
+/// Sessions at once from one address; addresses of this machine itself are not counted.
+pub const SESSIONS_PER_ADDRESS: usize = 32;
+/// Passive ports, below the range from which Linux takes ports for outgoing connections (32768-60999).
+pub const PASSIVE_PORTS: RangeInclusive<u16> = 30000..=30999;
+
+/// Jobs that may block a thread at once: directories, disks, hashes.
+pub const BLOCKING_JOBS: usize = 64;
+/// Bytes read from the control connection at once.
+pub const CONTROL_READ_BYTES: usize = 4096;
+/// Replies that may wait for a client which does not read them; beyond it no further command is taken.
+pub const CONTROL_UNSENT_LIMIT_BYTES: usize = 64 * 1024;
+/// How long replies may wait without one byte of them going out.
+pub const CONTROL_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Commands carried out in a row before other sessions get their turn.
+pub const COMMANDS_PER_TURN: usize = 64;
+/// How long a closed session still reads, so that its last reply is not lost to a reset.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// How long sessions may take to end when the server does.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How long accepting rests when descriptors or memory ran out.
+pub const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Bytes that one call copies from a file to a connection inside the kernel.
+pub const SENDFILE_CHUNK_BYTES: usize = 512 * 1024;
+/// The first buffer of an upload, enough for most small files.
+pub const UPLOAD_BUFFER_FIRST_BYTES: usize = 64 * 1024;
+/// The buffer of an upload that has filled its first one.
+pub const UPLOAD_BUFFER_BYTES: usize = 512 * 1024;
+/// The buffer of a download that cannot be copied inside the kernel.
+pub const DOWNLOAD_BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes of a listing that are gathered before they are sent.
+pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
+
+const _: () = assert!(CONTROL_READ_BYTES <= CONTROL_UNSENT_LIMIT_BYTES);
+const _: () = assert!(UPLOAD_BUFFER_FIRST_BYTES <= UPLOAD_BUFFER_BYTES);
+const _: () = assert!(SESSIONS_PER_ADDRESS <= SESSIONS);
+const _: () = assert!(*PASSIVE_PORTS.end() < 32768);

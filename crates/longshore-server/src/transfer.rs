@@ -1,0 +1,297 @@
+//! The copy engine: moves the bytes of one [`TransferJob`] and says exactly how many and how it ended.
+//!
+//! Not inside: the decision to begin, the reply, the commit of an upload. A transfer ends early only at its
+//! waits, when [`Cancel`] asks for it, so its count is always exact.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use longshore_net::DataSocket;
+use longshore_proto::ascii;
+use longshore_proto::command::Representation;
+use longshore_proto::listing::{self, Pattern};
+use longshore_proto::server::{End, ListingFormat, Plan, TransferJob};
+use longshore_proto::time::UnixTime;
+use longshore_storage::{Directory, Entry, Operation, Readable, Upload};
+
+use crate::convert::{self, Opened, Tenant};
+use crate::data::Cancel;
+use crate::limits::{
+    DOWNLOAD_BUFFER_BYTES, LISTING_BUFFER_BYTES, SENDFILE_CHUNK_BYTES, UPLOAD_BUFFER_BYTES,
+    UPLOAD_BUFFER_FIRST_BYTES,
+};
+use crate::work::{self, Pool};
+
+/// How a transfer ended.
+pub(crate) struct Moved {
+    pub(crate) bytes: u64,
+    pub(crate) end: End,
+    /// What the system said, where storage failed.
+    pub(crate) cause: Option<String>,
+    /// The upload, to be committed or abandoned.
+    pub(crate) opened: Opened,
+}
+
+/// Why the bytes stopped before their end.
+struct Stopped {
+    end: End,
+    cause: Option<String>,
+}
+
+impl From<End> for Stopped {
+    fn from(end: End) -> Stopped {
+        Stopped { end, cause: None }
+    }
+}
+
+impl From<longshore_storage::Error> for Stopped {
+    fn from(error: longshore_storage::Error) -> Stopped {
+        Stopped { end: End::Storage(convert::failure(&error)), cause: work::cause(&error) }
+    }
+}
+
+type Result<T> = std::result::Result<T, Stopped>;
+
+/// Moves what `opened` holds over `socket`, and closes `socket`.
+pub(crate) async fn run(
+    job: TransferJob,
+    socket: DataSocket,
+    opened: Opened,
+    tenant: Arc<Tenant>,
+    pool: Pool,
+    cancel: Cancel,
+    moved: Arc<AtomicU64>,
+) -> Moved {
+    let mut engine = Engine { job, socket, pool, cancel, moved };
+    let (result, opened) = match opened {
+        Opened::File(file) => (engine.send_file(file).await, Opened::Nothing),
+        Opened::Directory(directory) => (engine.send_listing(Source::Directory(directory), &tenant).await, Opened::Nothing),
+        Opened::Entry(entry) => (engine.send_listing(Source::Entry(entry), &tenant).await, Opened::Nothing),
+        Opened::Upload(mut upload) => (engine.receive(upload.as_mut()).await, Opened::Upload(upload)),
+        Opened::Nothing => (Ok(()), Opened::Nothing),
+    };
+    let bytes = engine.moved.load(Ordering::Relaxed);
+    let (end, cause) = match result {
+        Ok(()) => (End::Complete, None),
+        Err(stopped) => (stopped.end, stopped.cause),
+    };
+    engine.close(end).await;
+    Moved { bytes, end, cause, opened }
+}
+
+enum Source {
+    Directory(Box<dyn Directory>),
+    Entry(Box<Entry>),
+}
+
+struct Engine {
+    job: TransferJob,
+    socket: DataSocket,
+    pool: Pool,
+    cancel: Cancel,
+    moved: Arc<AtomicU64>,
+}
+
+impl Engine {
+    /// Chooses the path from facts: a descriptor and no conversion go through the kernel.
+    async fn send_file(&mut self, file: Box<dyn Readable>) -> Result<()> {
+        let length = file.entry().size;
+        match self.job.representation {
+            Representation::Image if file.as_fd().is_some() => self.send_in_kernel(file, length).await,
+            _ => self.send_copied(file, length).await,
+        }
+    }
+
+    /// Up to the length the file had when it was opened, which is what SIZE said.
+    async fn send_in_kernel(&mut self, file: Box<dyn Readable>, length: u64) -> Result<()> {
+        let descriptor = file.as_fd().ok_or(End::Reset)?;
+        let mut offset = self.job.offset;
+        // Full segments only, until the end is known. A connection that cannot be corked still works.
+        let _ = self.socket.set_cork(true);
+        while offset < length {
+            let count = SENDFILE_CHUNK_BYTES.min(usize::try_from(length - offset).unwrap_or(usize::MAX));
+            let sent =
+                wait(&self.job, &self.cancel, self.socket.send_file(descriptor, &mut offset, count)).await?;
+            if sent == 0 {
+                return Err(End::Shrank.into());
+            }
+            self.moved.fetch_add(sent as u64, Ordering::Relaxed);
+        }
+        let _ = self.socket.set_cork(false);
+        Ok(())
+    }
+
+    async fn send_copied(&mut self, mut file: Box<dyn Readable>, length: u64) -> Result<()> {
+        let mut offset = self.job.offset;
+        let mut buffer = Vec::with_capacity(buffer_for(length.saturating_sub(offset)));
+        let mut encoded = Vec::new();
+        let mut encoder = ascii::Encoder::new();
+        while offset < length {
+            buffer = self.storage(file.read_at(offset, buffer)).await?;
+            if buffer.is_empty() {
+                return Err(End::Shrank.into());
+            }
+            let fresh = usize::try_from(length - offset).unwrap_or(usize::MAX).min(buffer.len());
+            offset += fresh as u64;
+            let bytes = match self.job.representation {
+                Representation::Image => &buffer[..fresh],
+                Representation::Ascii => {
+                    encoded.clear();
+                    encoder.encode(&buffer[..fresh], &mut encoded);
+                    &encoded[..]
+                }
+            };
+            send(&self.job, &mut self.socket, &self.cancel, &self.moved, bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_listing(&mut self, source: Source, tenant: &Tenant) -> Result<()> {
+        let Plan::Listing { format, pattern } = self.job.plan.clone() else {
+            return Err(End::Reset.into());
+        };
+        let mut lines = Lines { format, pattern, now: convert::unix_time(convert::now()), out: Vec::new() };
+        match source {
+            Source::Entry(mut entry) => {
+                // One file: NLST gives back the name it was asked by, not a name within it.
+                entry.name = self.job.path.file_name().unwrap_or(b"/").to_vec();
+                if let ListingFormat::Names(prefix) = &mut lines.format {
+                    let given = prefix.strip_suffix(b"/").unwrap_or(prefix).to_vec();
+                    entry.name = given;
+                    prefix.clear();
+                }
+                lines.write(&entry, tenant);
+            }
+            Source::Directory(mut directory) => loop {
+                let entries = self.storage(directory.next_entries()).await?;
+                if entries.is_empty() {
+                    break;
+                }
+                for entry in &entries {
+                    lines.write(entry, tenant);
+                }
+                if lines.out.len() >= LISTING_BUFFER_BYTES {
+                    send(&self.job, &mut self.socket, &self.cancel, &self.moved, &lines.out).await?;
+                    lines.out.clear();
+                }
+            },
+        }
+        send(&self.job, &mut self.socket, &self.cancel, &self.moved, &lines.out).await
+    }
+
+    async fn receive(&mut self, upload: &mut dyn Upload) -> Result<()> {
+        let mut buffer = Vec::with_capacity(UPLOAD_BUFFER_FIRST_BYTES);
+        let mut decoder = ascii::Decoder::new();
+        let mut decoded = Vec::new();
+        loop {
+            let read = wait(&self.job, &self.cancel, self.socket.read(&mut buffer)).await;
+            if let Ok(count) = read {
+                self.moved.fetch_add(count as u64, Ordering::Relaxed);
+                // Small reads are gathered, so that storage is asked for few large writes.
+                if count > 0 && buffer.len() < buffer.capacity() / 2 {
+                    continue;
+                }
+            }
+            let ended = !matches!(read, Ok(1..));
+            let filled = buffer.len() == buffer.capacity();
+            match self.job.representation {
+                Representation::Image => {
+                    if !buffer.is_empty() {
+                        // What came before a cut is kept too: the client goes on from there.
+                        buffer = self.storage(upload.write(buffer)).await?;
+                    }
+                }
+                Representation::Ascii => {
+                    decoder.decode(&buffer, &mut decoded);
+                    buffer.clear();
+                    if ended {
+                        decoder.finish(&mut decoded);
+                    }
+                    if !decoded.is_empty() {
+                        decoded = self.storage(upload.write(decoded)).await?;
+                    }
+                }
+            }
+            match read {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(stopped) => return Err(stopped),
+            }
+            buffer.clear();
+            if filled && buffer.capacity() < UPLOAD_BUFFER_BYTES {
+                buffer.reserve_exact(UPLOAD_BUFFER_BYTES);
+            }
+        }
+    }
+
+    /// Waits for storage, whatever it takes: a job that has begun is not left behind.
+    async fn storage<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T> {
+        Ok(self.pool.run(operation).await?)
+    }
+
+    /// In order when all is through; else by a reset, so that no client takes a part for the whole.
+    async fn close(mut self, end: End) {
+        match (end, self.job.direction) {
+            (End::Complete, longshore_proto::verbs::Direction::Send) => {
+                if self.socket.shutdown().await.is_ok() {
+                    self.socket.drain_in_background();
+                }
+            }
+            (End::Complete, longshore_proto::verbs::Direction::Receive) => drop(self.socket),
+            _ => self.socket.abort(),
+        }
+    }
+}
+
+/// The lines of a listing as they gather.
+struct Lines {
+    format: ListingFormat,
+    pattern: Option<Pattern>,
+    now: UnixTime,
+    out: Vec<u8>,
+}
+
+impl Lines {
+    fn write(&mut self, entry: &Entry, tenant: &Tenant) {
+        if self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&entry.name)) {
+            return;
+        }
+        match &self.format {
+            ListingFormat::Long => listing::unix::write_line(&mut self.out, &tenant.item(entry), self.now),
+            ListingFormat::Names(prefix) => listing::write_name_line(&mut self.out, prefix, &entry.name),
+            ListingFormat::Facts(facts) => facts.write_line(&mut self.out, &tenant.item(entry)),
+        }
+    }
+}
+
+/// A wait on the data connection: ends with it, with the stall time-out, or with a cancel.
+async fn wait<T>(job: &TransferJob, cancel: &Cancel, operation: impl Future<Output = io::Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(End::Cancelled.into()),
+        result = operation => result.map_err(|error| Stopped { end: End::Reset, cause: Some(error.to_string()) }),
+        () = tokio::time::sleep(job.stall_timeout) => Err(End::Stalled.into()),
+    }
+}
+
+async fn send(
+    job: &TransferJob,
+    socket: &mut DataSocket,
+    cancel: &Cancel,
+    moved: &AtomicU64,
+    mut bytes: &[u8],
+) -> Result<()> {
+    while !bytes.is_empty() {
+        let sent = wait(job, cancel, socket.write(bytes)).await?;
+        moved.fetch_add(sent as u64, Ordering::Relaxed);
+        bytes = &bytes[sent..];
+    }
+    Ok(())
+}
+
+/// No larger than the file.
+fn buffer_for(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX).clamp(1, DOWNLOAD_BUFFER_BYTES)
+}
