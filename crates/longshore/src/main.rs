@@ -1,1 +1,48 @@
-fn main() {}
+//! The program: the command line, what is printed, and how the libraries are put together.
+//!
+//! Not inside: protocol, files, sockets. `stdout` is the announcement and the log of a server; `stderr` is for
+//! what went wrong with the command itself.
+
+mod announce;
+mod cli;
+mod log;
+mod password;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let result = match cli.command {
+        cli::Command::Serve(arguments) => serve::serve(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::complain(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command could not be carried out, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What is wrong, naming the thing.
+    pub(crate) what: String,
+    /// What would help.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(what: impl Into<String>) -> Failure {
+        Failure { what: what.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line as it is typed. What it means is decided where it is used.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// FTP for people who must move files: a server whose every reply is true and says what to do.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a directory by FTP.
+    Serve(Serve),
+}
+
+/// Serve a directory by FTP.
+///
+/// Anybody may read as `anonymous`; one account may write. Without --user it is called `longshore` and gets a new
+/// password each time, which is printed once.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The directory to serve.
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+
+    /// The account that may write; its password comes from LONGSHORE_PASSWORD, or is asked for.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+
+    /// Where to listen; may be given several times [default: 127.0.0.1 and [::1], port 2121].
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = listen_address)]
+    pub(crate) listen: Vec<SocketAddr>,
+
+    /// Ports for data connections that clients make.
+    #[arg(long, value_name = "FIRST-LAST", value_parser = port_range, default_value = "30000-30999")]
+    pub(crate) passive_ports: RangeInclusive<u16>,
+
+    /// The IPv4 address that clients reach this server by, where it stands behind NAT.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) public_address: Option<Ipv4Addr>,
+
+    /// Let nobody write.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    /// Sessions at once; further ones are told 421.
+    #[arg(long, value_name = "N", default_value_t = longshore_server::limits::SESSIONS)]
+    pub(crate) max_sessions: usize,
+
+    /// Sessions at once from one address; this machine's own addresses are not counted.
+    #[arg(long, value_name = "N", default_value_t = longshore_server::limits::SESSIONS_PER_ADDRESS)]
+    pub(crate) max_sessions_per_address: usize,
+
+    /// What must have reached the disk before an upload is answered with 226.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Durability::Data)]
+    pub(crate) durability: Durability,
+
+    /// Take passwords in clear from other machines too: whoever can listen on the network learns them.
+    #[arg(long)]
+    pub(crate) allow_clear_passwords: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Durability {
+    /// Nothing: fast, and a power cut may lose files that were answered.
+    None,
+    /// The contents and the name.
+    Data,
+    /// As data, with times, modes and new directories.
+    Full,
+}
+
+pub(crate) const DEFAULT_PORT: u16 = 2121;
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)).map_err(|_| {
+        "an IP address is needed, with or without a port: 0.0.0.0, 192.0.2.1:21, [::1]:2121".to_owned()
+    })
+}
+
+fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let help = "a range of ports from 1 to 65535 is needed, lowest first: 30000-30999";
+    let (first, last) = text.split_once('-').ok_or(help)?;
+    let port = |text: &str| text.trim().parse::<u16>().ok().filter(|&port| port > 0).ok_or(help);
+    let (first, last) = (port(first)?, port(last)?);
+    if first > last { Err(help.to_owned()) } else { Ok(first..=last) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_listen(text: &str, expected: Option<&str>) {
+        assert_eq!(listen_address(text).ok().map(|address| address.to_string()).as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn addresses_to_listen_on() {
+        check_listen("0.0.0.0", Some("0.0.0.0:2121"));
+        check_listen("127.0.0.1:21", Some("127.0.0.1:21"));
+        check_listen("127.0.0.1:0", Some("127.0.0.1:0"));
+        check_listen("::1", Some("[::1]:2121"));
+        check_listen("[::1]", Some("[::1]:2121"));
+        check_listen("[::]:990", Some("[::]:990"));
+        check_listen("localhost", None);
+        check_listen("127.0.0.1:65536", None);
+        check_listen("", None);
+    }
+
+    #[test]
+    fn ranges_of_ports() {
+        assert_eq!(port_range("30000-30999"), Ok(30000..=30999));
+        assert_eq!(port_range("5-5"), Ok(5..=5));
+        for bad in ["", "5", "6-5", "0-5", "1-65536", "a-b", "-"] {
+            assert!(port_range(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

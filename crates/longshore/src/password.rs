@@ -1,0 +1,69 @@
+//! The password of the account that may write: made, taken from the environment, or asked for.
+
+use std::io::IsTerminal;
+
+use crate::Failure;
+
+/// The environment variable with the password for --user.
+pub(crate) const VARIABLE: &str = "LONGSHORE_PASSWORD";
+
+/// Letters and digits that nobody mistakes for one another.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// 20 of 32 letters are 100 bits.
+const LENGTH: usize = 20;
+
+/// A password nobody can guess.
+pub(crate) fn random() -> Result<String, Failure> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(format!("the system gives no random bytes for a password: {error}")))?;
+    let letters: Vec<u8> = bytes.iter().map(|byte| ALPHABET[usize::from(byte % 32)]).collect();
+    let groups: Vec<&str> =
+        letters.chunks(5).map(|group| std::str::from_utf8(group).expect("the alphabet is ASCII")).collect();
+    Ok(groups.join("-"))
+}
+
+/// The password for an account that was named.
+pub(crate) fn given(user: &str) -> Result<String, Failure> {
+    if let Ok(password) = std::env::var(VARIABLE) {
+        return accept(password);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(format!("no password is known for the account {user:?}"))
+            .hint(format!("set {VARIABLE}, or run in a terminal to be asked")));
+    }
+    let password = rpassword::prompt_password(format!("Password for {user}: "))
+        .map_err(|error| Failure::new(format!("the password could not be read: {error}")))?;
+    accept(password)
+}
+
+fn accept(password: String) -> Result<String, Failure> {
+    if password.is_empty() {
+        return Err(Failure::new("the password is empty").hint("an account that may write needs one"));
+    }
+    if password.bytes().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
+        return Err(Failure::new("the password holds a line end or NUL, which FTP cannot carry")
+            .hint("choose another"));
+    }
+    Ok(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_passwords_differ_and_can_be_typed() {
+        let (one, other) = (random().unwrap(), random().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), LENGTH + 3);
+        assert!(one.bytes().all(|byte| byte == b'-' || ALPHABET.contains(&byte)), "{one}");
+    }
+
+    #[test]
+    fn passwords_that_no_line_can_carry_are_refused() {
+        assert!(accept(String::new()).is_err());
+        assert!(accept("a\rb".to_owned()).is_err());
+        assert!(accept("a b\u{e9}".to_owned()).is_ok());
+    }
+}
