@@ -90,8 +90,8 @@ enum Done {
 
 /// The state of reading from the control connection.
 struct Reading {
-    shutdown: watch::Receiver<bool>,
-    shutdown_seen: bool,
+    /// Ready once, when the server ends.
+    shutdown: Pending<()>,
     ended: bool,
     urgent: Pending<io::Result<Urgency>>,
     rejection: Option<Rejection>,
@@ -116,8 +116,12 @@ impl Driver {
         number: u64,
         stream: Arc<TcpStream>,
         connection: Connection,
-        shutdown: watch::Receiver<bool>,
+        mut shutdown: watch::Receiver<bool>,
     ) -> Driver {
+        let shutdown: Pending<()> = Some(Box::pin(async move {
+            // A sender that is gone means the server is, too.
+            let _ = shutdown.wait_for(|ended| *ended).await;
+        }));
         let policy = shared.policy_for(&connection);
         let peer_rule =
             if policy.foreign_addresses { PeerRule::Anyone } else { PeerRule::Exactly(connection.peer.ip()) };
@@ -135,7 +139,7 @@ impl Driver {
             work: None,
             data,
             transfer: Transfer::default(),
-            reading: Reading { shutdown, shutdown_seen: false, ended: false, urgent: None, rejection: None },
+            reading: Reading { shutdown, ended: false, urgent: None, rejection: None },
             closing: false,
             sleep: None,
         }
@@ -402,15 +406,11 @@ impl Driver {
         if let Poll::Ready(happening) = self.poll_control(context) {
             return Poll::Ready(happening);
         }
-        if !self.reading.shutdown_seen && *self.reading.shutdown.borrow_and_update() {
-            self.reading.shutdown_seen = true;
+        if let Some(shutdown) = &mut self.reading.shutdown
+            && shutdown.as_mut().poll(context).is_ready()
+        {
+            self.reading.shutdown = None;
             return Poll::Ready(Happening::Shutdown);
-        }
-        if !self.reading.shutdown_seen {
-            let mut changed = std::pin::pin!(self.reading.shutdown.changed());
-            if changed.as_mut().poll(context).is_ready() {
-                context.waker().wake_by_ref();
-            }
         }
         self.poll_deadline(context)
     }
