@@ -175,8 +175,11 @@ async fn two_peers_share_one_port() {
     }
 }
 
-/// Waits in a task of its own, which is polled only when it is woken. The counter tells how often.
-fn wait_in_task(mut reservation: Reservation) -> (JoinHandle<io::Result<DataSocket>>, Arc<AtomicUsize>) {
+/// Waits in a task of its own, which is polled only when it is woken. The counter tells how often;
+/// the first time has been.
+async fn wait_in_task(
+    mut reservation: Reservation,
+) -> (JoinHandle<io::Result<DataSocket>>, Arc<AtomicUsize>) {
     let polls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&polls);
     let task = tokio::spawn(async move {
@@ -187,6 +190,7 @@ fn wait_in_task(mut reservation: Reservation) -> (JoinHandle<io::Result<DataSock
         })
         .await
     });
+    until(|| (polls.load(Ordering::Relaxed) > 0).then_some(())).await;
     (task, polls)
 }
 
@@ -198,8 +202,7 @@ async fn a_filled_mailbox_wakes_its_owner() {
     let pool = pool(&ports);
     let one = reserve(&pool, v4(1));
     let mut three = reserve(&pool, v4(3));
-    let (waiting, polls) = wait_in_task(one);
-    until(|| (polls.load(Ordering::Relaxed) > 0).then_some(())).await;
+    let (waiting, _) = wait_in_task(one).await;
     // From here to the round of `three` the reactor has no turn.
     let target = SocketAddr::new(v4(1), three.port());
     let client = std::net::TcpStream::connect(target).expect("the port listens");
@@ -218,7 +221,7 @@ async fn a_wait_does_not_spin_after_strangers() {
     let pool = pool(&ports);
     let reservation = reserve(&pool, v4(1));
     let port = reservation.port();
-    let (waiting, polls) = wait_in_task(reservation);
+    let (waiting, polls) = wait_in_task(reservation).await;
     let stranger = connect_from(v4(2), v4(1), port).await;
     refused(&stranger).await;
     for _ in 0..1000 {

@@ -10,6 +10,7 @@ use longshore_path::VirtualPath;
 use longshore_server::{Config, ListenError, Listeners, Policy, Trees};
 use longshore_storage::Durability;
 use longshore_storage::local::{Local, LocalOptions};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::announce::{Announcement, Writer};
@@ -23,6 +24,7 @@ const DEFAULT_USER: &str = "longshore";
 const TREE: &str = "files";
 
 pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
+    raise_descriptor_limit();
     let directory = directory(&arguments.directory)?;
     let backend = Local::open(&directory, LocalOptions::default())
         .map_err(|error| Failure::new(format!("{} cannot be served: {error}", directory.display())))?;
@@ -129,6 +131,19 @@ fn listen(given: &[SocketAddr]) -> Result<Listeners, Failure> {
     Ok(listeners)
 }
 
+/// Descriptors cost nothing until they are used: take as many as this user may have.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused only where the system has its own idea of the limit; the one in force then still holds.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+#[allow(clippy::disallowed_methods, reason = "asked for twice; a part that is cut here is kept as after a crash")]
+fn exit_at_once() -> ! {
+    // 128 and the number of SIGINT, as shells report it.
+    std::process::exit(130)
+}
+
 /// Ready at the first SIGINT or SIGTERM; a second one ends the program at once.
 fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
     let failed = |error| Failure::new(format!("signals cannot be received: {error}"));
@@ -144,7 +159,7 @@ fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            std::process::exit(130);
+            exit_at_once();
         });
     })
 }

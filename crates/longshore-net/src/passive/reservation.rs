@@ -130,6 +130,8 @@ impl Reservation {
         let listener = self.listener();
         let registered = listener.registered()?;
         loop {
+            // Strangers that come without end must not keep other tasks of this thread waiting.
+            tokio::task::coop::consume_budget().await;
             let arrived = registered.readable_unless(|context| {
                 let mut seats = listener.lock();
                 let seat = seats.seat(self.key);
