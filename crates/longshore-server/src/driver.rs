@@ -401,7 +401,10 @@ impl Driver {
         // From here on it is a wait: nobody shall wait for a reply meanwhile.
         if self.unsent.poll_flush(&self.stream, context).is_err() {
             self.unsent.clear();
-            return self.broken();
+            // A client that has already closed does not hear us, which ends nothing that it asked for.
+            if !self.reading.ended {
+                return self.broken();
+            }
         }
         if let Poll::Ready(happening) = self.poll_control(context) {
             return Poll::Ready(happening);

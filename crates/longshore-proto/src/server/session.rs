@@ -237,6 +237,8 @@ impl Session {
     pub fn deadline(&self) -> Option<Moment> {
         let login = match (&self.login, &self.stage) {
             (_, Stage::Closed) => return None,
+            // A refusal that is held back is said before the time is looked at.
+            (_, Stage::AwaitDelay { .. }) => None,
             (Login::Out { .. }, _) => Some(self.timers.login_began + self.policy.login_timeout),
             (Login::In(_), _) => None,
         };
@@ -551,7 +553,8 @@ impl Session {
 
     /// The client is gone, or will at least say nothing more.
     fn lose_control(&mut self, ending: Ending) {
-        if ending == Ending::Closed && self.control == Control::Quitting {
+        // Whoever said QUIT has said all: what was asked before it is finished, heard or not.
+        if self.control == Control::Quitting {
             return;
         }
         if let Control::Lost(_) = self.control {

@@ -1,0 +1,18 @@
+//! A whole server around a [`Session`](longshore_proto::server::Session), without sockets, disks or clocks: a
+//! driver that carries out every output in memory, a client that connects (or does not), and a judge who watches
+//! the invariants at each step.
+//!
+//! Not inside: any test.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of the world")]
+
+mod files;
+mod judge;
+mod model;
+mod script;
+mod world;
+
+pub use files::{Files, Node};
+pub use judge::{Judge, Kind};
+pub use script::{Scene, check, check_logged_in, logged_in};
+pub use world::{Client, Ended, Said, World, Work};
