@@ -161,7 +161,8 @@ impl Driver {
             self.take_in(happening);
             self.carry_out();
         }
-        self.say_the_rest().await;
+        // Boxed, so that a session that waits does not carry the room for its end.
+        Box::pin(self.say_the_rest()).await;
     }
 
     fn now(&self) -> Moment {
@@ -503,36 +504,36 @@ impl Driver {
     async fn say_the_rest(mut self) {
         self.data.release();
         drop(self.transfer);
+        let stream = &self.stream;
         let farewell = async {
-            while self.unsent.len() > 0 {
-                let flushed = poll_fn(|context| match self.unsent.poll_flush(&self.stream, context) {
-                    Err(error) => Poll::Ready(Err(error)),
-                    Ok(()) if self.unsent.len() == 0 => Poll::Ready(Ok(())),
-                    Ok(()) => Poll::Pending,
-                });
-                if flushed.await.is_err() {
-                    return;
-                }
-            }
-            if self.reading.ended || longshore_net::end_output(&self.stream).is_err() {
+            let flushed = poll_fn(|context| match self.unsent.poll_flush(stream, context) {
+                Err(error) => Poll::Ready(Err(error)),
+                Ok(()) if self.unsent.len() == 0 => Poll::Ready(Ok(())),
+                Ok(()) => Poll::Pending,
+            });
+            if flushed.await.is_err() || self.reading.ended || longshore_net::end_output(stream).is_err() {
                 return;
             }
             // Closing over unread bytes would be a reset, and the client might never see the last reply.
-            let mut bytes = [0; 1024];
-            loop {
-                if self.stream.readable().await.is_err() {
-                    return;
-                }
-                match self.stream.try_read(&mut bytes) {
-                    Ok(1..) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Ok(0) | Err(_) => return,
-                }
-            }
+            poll_fn(|context| read_away(stream, context)).await;
         };
         // Whoever neither reads nor closes has had its time.
         let _ = tokio::time::timeout(LINGER, farewell).await;
     }
+}
+
+/// Ready when the client has closed.
+fn read_away(stream: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
+    let mut bytes = [0; 1024];
+    while let Poll::Ready(ready) = stream.poll_read_ready(context) {
+        let read = ready.and_then(|()| stream.try_read(&mut bytes));
+        match read {
+            Ok(1..) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => return Poll::Ready(()),
+        }
+    }
+    Poll::Pending
 }
 
 impl Unsent {

@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use longshore_net::{PassivePool, PoolError};
 use longshore_proto::reply::{Reply, Situation};
@@ -227,12 +229,8 @@ fn greet(
     let driver = Driver::new(shared.clone(), number, stream.clone(), connection, ended.clone());
     let (shared, alive) = (shared.clone(), alive.clone());
     tokio::spawn(async move {
-        let session = tokio::spawn(driver.run());
-        if let Err(failed) = session.await
-            && failed.is_panic()
-        {
+        if let Err(payload) = contained(driver.run()).await {
             say_last(&stream, &shared, &Reply::new(Situation::Fault));
-            let payload = failed.into_panic();
             let message = payload
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
@@ -243,6 +241,19 @@ fn greet(
         drop(seat);
         drop(alive);
     });
+}
+
+/// Runs a session to its end or to its panic. What it held is dropped either way and never polled again, so nobody
+/// sees it half-changed.
+async fn contained(session: impl Future<Output = ()>) -> std::thread::Result<()> {
+    let mut session = std::pin::pin!(session);
+    std::future::poll_fn(|context| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| session.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => Poll::Ready(Err(payload)),
+        }
+    })
+    .await
 }
 
 /// One reply without a session. A client that cannot take one line at once is not waited for.

@@ -232,10 +232,12 @@ impl Session {
 
     fn arrange_active(&mut self, verb: Verb, to: SocketAddr) {
         let peer = self.connection.peer.ip();
-        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        // lftp names `::` in EPRT when it means "where I connect from"; no other host can be reached by it.
+        let named = to.ip().to_canonical();
+        let to = SocketAddr::new(if named.is_unspecified() { peer } else { named }, to.port());
         let reply = if self.settings.epsv_all {
             Reply::new(Situation::EpsvAll).with("verb", verb.name())
-        } else if verb == Verb::Eprt && to.is_ipv4() != peer.is_ipv4() {
+        } else if verb == Verb::Eprt && named.is_ipv4() != peer.is_ipv4() {
             self.family_not_offered()
         } else if to.ip() != peer && !self.policy.foreign_addresses {
             Reply::new(Situation::ForeignAddress).with("address", peer.to_string())
