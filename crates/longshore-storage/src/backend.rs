@@ -16,7 +16,8 @@ use crate::{Entry, Operation, Timestamp};
 /// Names that the store keeps for its own parts answer [`NotFound`](crate::ErrorKind::NotFound) where they are
 /// read and [`NameNotAllowed`](crate::ErrorKind::NameNotAllowed) where they would be made.
 pub trait Backend: Send + Sync + 'static {
-    /// What is there.
+    /// What is there. A link that leads nowhere or out of the root is described itself, as
+    /// [`Kind::Other`](crate::Kind::Other): it can still be renamed and removed.
     fn stat(&self, path: &VirtualPath) -> Operation<Entry>;
 
     /// The part that a cut upload by `owner` left for `path` and that a next one may continue.
@@ -98,8 +99,9 @@ pub struct UploadRequest {
 pub enum UploadPlan {
     /// A new file, which takes the place of an old one at the commit.
     Replace,
-    /// A new file under a name that nobody has: the wished one when it is free, else one derived from it. The name
-    /// is reserved from the opening on.
+    /// A new file under a name that nobody has: the wished one when it is free, else one derived from it. Two
+    /// uploads never get one name; what another operation puts there meanwhile is not replaced: the commit fails
+    /// with [`AlreadyExists`](crate::ErrorKind::AlreadyExists).
     Unique,
     /// After the last octet of the finished file, **in place**: failing truncates it back. Without a finished file
     /// the kept part is continued, without that a new file begun.
@@ -137,7 +139,7 @@ pub trait Upload: Send {
     /// The final name; for [`UploadPlan::Unique`] the one that was chosen.
     fn path(&self) -> &VirtualPath;
 
-    /// Octets before the next one: the offset at which it begins, plus all written since.
+    /// Octets before the next one: the offset at which it begins, plus all given to [`write`](Upload::write) since.
     fn position(&self) -> u64;
 
     /// Writes all of `buffer` at the position and gives it back, emptied, for the next round. After an error
@@ -145,7 +147,15 @@ pub trait Upload: Send {
     fn write(&mut self, buffer: Vec<u8>) -> Operation<Vec<u8>>;
 
     /// Makes the file whole under its final name, as durably as was asked. Once begun it cannot be stopped. Fails
-    /// as a whole: the old file still stands, and the part is treated as in [`abandon`](Upload::abandon).
+    /// as a whole: the old file still stands, and the part is treated as in [`abandon`](Upload::abandon). Only when
+    /// the new name itself cannot be synced any more does the error come with the new file standing.
+    ///
+    /// # Errors
+    /// [`Failed`](crate::ErrorKind::Failed) when something that was to be written is missing;
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) and [`IsADirectory`](crate::ErrorKind::IsADirectory) when
+    /// something has appeared that may not be replaced; [`NotFound`](crate::ErrorKind::NotFound) when the path does
+    /// not lead to the directory of the opening any more; [`Busy`](crate::ErrorKind::Busy) when a file that was
+    /// written to in place has been replaced meanwhile.
     fn commit(self: Box<Self>) -> Operation<Committed>;
 
     /// Gives up. By the store's policy the part is kept for a next upload by the same owner, or removed.

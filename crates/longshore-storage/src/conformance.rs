@@ -1,4 +1,4 @@
-//! The kit that every back end must pass: what [`Backend`](crate::Backend) and its handles promise, as named cases.
+//! The kit that every back end must pass: what [`Backend`] and its handles promise, as named cases.
 //!
 //! A back end's test gives [`run`] a [`Subject`] and is told every case that failed. Not inside: what only one
 //! back end can promise (links, modes, full disks), and anything that needs an executor of its own.

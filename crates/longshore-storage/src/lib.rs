@@ -11,6 +11,27 @@
 //!   ([`Operation::Blocking`]).
 //!
 //! [`conformance`] is the kit that every back end runs.
+//!
+//! ```
+//! use longshore_path::VirtualPath;
+//! use longshore_storage::{Backend, Durability, UploadPlan, UploadRequest, memory::Memory};
+//!
+//! let store = Memory::new();
+//! let path = VirtualPath::new("/hello.txt")?;
+//! let request = UploadRequest {
+//!     path: path.clone(),
+//!     owner: "anna".to_owned(),
+//!     plan: UploadPlan::Replace,
+//!     overwrite: false,
+//!     durability: Durability::Data,
+//! };
+//! let mut upload = store.open_upload(request).wait()?;
+//! upload.write(b"hello".to_vec()).wait()?;
+//! assert!(store.stat(&path).wait().is_err(), "not there before the commit");
+//! upload.commit().wait()?;
+//! assert_eq!(store.stat(&path).wait()?.size, 5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod conformance;
 pub mod local;

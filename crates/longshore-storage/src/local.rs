@@ -7,7 +7,6 @@
 //! Not in here: the rights of accounts. The operating system's rights of the process are the only ones asked.
 
 mod attributes;
-mod digest;
 mod directory;
 mod errno;
 mod finish;

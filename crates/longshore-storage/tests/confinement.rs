@@ -376,6 +376,22 @@ fn while_swapping(ground: &Ground, target: &str, work: impl FnOnce()) {
 }
 
 #[test]
+fn renames_elsewhere_do_not_disturb() {
+    for resolver in RESOLVERS {
+        let (ground, elsewhere) = (Ground::new(), Ground::new());
+        ground.link("dir/up", "../dir/sub/../../top");
+        let store = ground.open(resolver);
+        while_swapping(&elsewhere, "top", || {
+            for _ in 0..3000 {
+                assert_eq!(read(&store, "/dir/up").expect("it can be read"), b"top");
+                let upload = store.open_upload(request("/dir/up", UploadPlan::At(4))).wait();
+                check_error(upload, ErrorKind::OffsetBeyondEnd);
+            }
+        });
+    }
+}
+
+#[test]
 fn a_directory_swapped_without_pause_leads_nowhere_else() {
     const ROUNDS: u32 = 600;
     for resolver in RESOLVERS {

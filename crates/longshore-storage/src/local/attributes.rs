@@ -122,7 +122,7 @@ fn copy_extended(file: &OwnedFd, place: &Place) {
     let Ok(old) = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty()) else { return };
     // The limits of Linux (XATTR_LIST_MAX, XATTR_SIZE_MAX). Most files have none, and learn that for free.
     const LIMIT_BYTES: usize = 65_536;
-    let listed = match rustix::fs::flistxattr(&old, &mut [0_u8; 0][..]) {
+    let listed = match rustix::fs::flistxattr_query(&old) {
         Ok(length) if length > 0 => length,
         _ => return,
     };

@@ -10,7 +10,7 @@
 //! whole is at most [`LONGEST_BYTES`], far below the 255 bytes of most file systems and the 143 of eCryptfs, so
 //! every final name can be uploaded.
 
-use super::digest::sha256;
+use sha2::{Digest, Sha256};
 
 const SUFFIX: &[u8] = b".longshore-part";
 /// How much of the final name is shown.
@@ -44,9 +44,11 @@ pub(super) fn reservation(name: &[u8]) -> Vec<u8> {
     assemble(name, &key(b"unique", b"", name), ".unique")
 }
 
-/// The digest in hexadecimal. The owner's length goes first: no other pair gives the same message.
+/// The digest in hexadecimal. It resists collisions, since whoever uploads chooses names and must not find one whose
+/// part falls together with another owner's. The owner's length goes first: no other pair gives the same message.
 fn key(purpose: &[u8], owner: &[u8], name: &[u8]) -> String {
-    let digest = sha256(&[purpose, b"\0", &(owner.len() as u64).to_be_bytes(), owner, name]);
+    let pieces: [&[u8]; 5] = [purpose, b"\0", &(owner.len() as u64).to_be_bytes(), owner, name];
+    let digest = pieces.iter().fold(Sha256::new(), Digest::chain_update).finalize();
     digest[..KEY_DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -19,6 +19,9 @@ pub(super) const LINK_LIMIT: u32 = 40;
 const STEP_LIMIT: u32 = 16_384;
 /// How often a resolution that a concurrent rename disturbed is begun anew.
 const ATTEMPTS: u32 = 64;
+/// How many of these are left to the kernel. It gives up on a `..` whenever anything at all was renamed meanwhile,
+/// anywhere on the machine; a walk is disturbed only by what happens on its own way.
+const KERNEL_ATTEMPTS: u32 = 8;
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -29,7 +32,7 @@ pub(super) struct Root {
     strategy: Strategy,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Strategy {
     /// `cached`: whether the kernel can also be asked for what it has in memory only (since Linux 5.12), and
     /// the root is on a disk of this machine, where opening itself does not wait for anybody.
@@ -82,10 +85,10 @@ impl Root {
     /// Opens what `text` leads to, links followed.
     pub(super) fn open_at(&self, text: &[u8], flags: OFlags) -> Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
-        undisturbed(|| match self.strategy {
+        self.undisturbed(|attempt| match attempt.strategy {
             Strategy::Openat2 { .. } => self.openat2(text, flags, BENEATH),
             Strategy::Walk => {
-                let place = self.target_once(text, &mut Budget::default())?;
+                let place = self.target_once(text, attempt)?;
                 let descriptor = match rustix::fs::openat(
                     &place.directory,
                     &place.name,
@@ -109,10 +112,10 @@ impl Root {
     /// Opens (`O_PATH`) what `text` names, a last link not followed.
     pub(super) fn open_link_at(&self, text: &[u8]) -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        undisturbed(|| match self.strategy {
+        self.undisturbed(|attempt| match attempt.strategy {
             Strategy::Openat2 { .. } => self.openat2(text, flags, BENEATH),
             Strategy::Walk => {
-                let place = self.parent_once(text, &mut Budget::default())?;
+                let place = self.parent_once(text, attempt)?;
                 rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())
             }
         })
@@ -132,30 +135,42 @@ impl Root {
 
     /// Where the last component of `text` lies, itself not followed.
     pub(super) fn parent(&self, text: &[u8]) -> Result<Place> {
-        undisturbed(|| self.parent_once(text, &mut Budget::default()))
+        self.undisturbed(|attempt| self.parent_once(text, attempt))
     }
 
     /// Where `text` leads in the end: links in the last component are followed, also when the file that they
     /// name does not exist.
     pub(super) fn target(&self, text: &[u8]) -> Result<Place> {
-        undisturbed(|| self.target_once(text, &mut Budget::default()))
+        self.undisturbed(|attempt| self.target_once(text, attempt))
     }
 
-    fn parent_once(&self, text: &[u8], budget: &mut Budget) -> Result<Place> {
+    /// Begins again while a concurrent rename disturbs. Whoever renames without end gets `EAGAIN`, not the processor.
+    fn undisturbed<T>(&self, mut resolve: impl FnMut(&mut Attempt) -> Result<T>) -> Result<T> {
+        for attempt in 0..ATTEMPTS {
+            let strategy = if attempt < KERNEL_ATTEMPTS { self.strategy } else { Strategy::Walk };
+            match resolve(&mut Attempt { strategy, links: 0, steps: 0 }) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return result,
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    fn parent_once(&self, text: &[u8], attempt: &mut Attempt) -> Result<Place> {
         let (directory, name) = match text.iter().rposition(|&byte| byte == b'/') {
             Some(slash) => (&text[..slash], &text[slash + 1..]),
             None => (&[][..], text),
         };
         if matches!(name, b"" | b"." | b"..") {
-            return Ok(Place { directory: self.directory_once(text, budget)?, name: b".".to_vec() });
+            return Ok(Place { directory: self.directory_once(text, attempt)?, name: b".".to_vec() });
         }
-        Ok(Place { directory: self.directory_once(directory, budget)?, name: name.to_vec() })
+        Ok(Place { directory: self.directory_once(directory, attempt)?, name: name.to_vec() })
     }
 
-    fn target_once(&self, text: &[u8], budget: &mut Budget) -> Result<Place> {
+    fn target_once(&self, text: &[u8], attempt: &mut Attempt) -> Result<Place> {
         let mut text = text.to_vec();
         loop {
-            let place = self.parent_once(&text, budget)?;
+            let place = self.parent_once(&text, attempt)?;
             if place.is_directory_itself() {
                 return Ok(place);
             }
@@ -164,16 +179,16 @@ impl Root {
                 Err(Errno::INVAL | Errno::NOENT) => return Ok(place),
                 Err(errno) => return Err(errno),
             };
-            budget.follow(&link)?;
+            attempt.follow(&link)?;
             text.truncate(text.len() - place.name.len());
             text.extend_from_slice(&link);
         }
     }
 
-    fn directory_once(&self, text: &[u8], budget: &mut Budget) -> Result<OwnedFd> {
-        match self.strategy {
+    fn directory_once(&self, text: &[u8], attempt: &mut Attempt) -> Result<OwnedFd> {
+        match attempt.strategy {
             Strategy::Openat2 { .. } => self.openat2(text, DIRECTORY, BENEATH),
-            Strategy::Walk => self.walk(text, budget),
+            Strategy::Walk => self.walk(text, attempt),
         }
     }
 
@@ -186,7 +201,7 @@ impl Root {
     ///
     /// `..` is never given to the kernel: the directory at hand may have been moved elsewhere meanwhile. Instead
     /// the names of the real directories on the way are kept, and the way is walked again from the root.
-    fn walk(&self, text: &[u8], budget: &mut Budget) -> Result<OwnedFd> {
+    fn walk(&self, text: &[u8], attempt: &mut Attempt) -> Result<OwnedFd> {
         let mut pending: Vec<Vec<u8>> = components(text);
         let mut passed: Vec<Vec<u8>> = Vec::new();
         let mut here = self.open_root()?;
@@ -195,13 +210,13 @@ impl Root {
                 passed.pop().ok_or(Errno::XDEV)?;
                 here = self.open_root()?;
                 for name in &passed {
-                    budget.step()?;
+                    attempt.step()?;
                     // They were directories a moment ago: anything else is a disturbance.
                     here = step(&here, name).map_err(|_| Errno::AGAIN)?;
                 }
                 continue;
             }
-            budget.step()?;
+            attempt.step()?;
             match step(&here, &name) {
                 Ok(next) => {
                     here = next;
@@ -214,7 +229,7 @@ impl Root {
                         Err(Errno::NOENT) => return Err(Errno::AGAIN),
                         Err(errno) => return Err(errno),
                     };
-                    budget.follow(&link)?;
+                    attempt.follow(&link)?;
                     pending.extend(components(&link));
                 }
                 Err(errno) => return Err(errno),
@@ -244,14 +259,14 @@ fn components(text: &[u8]) -> Vec<Vec<u8>> {
     components
 }
 
-/// What one resolution may cost.
-#[derive(Default)]
-struct Budget {
+/// One resolution from its beginning, and what it has cost so far.
+struct Attempt {
+    strategy: Strategy,
     links: u32,
     steps: u32,
 }
 
-impl Budget {
+impl Attempt {
     /// Accounts for a link before it is followed.
     fn follow(&mut self, link: &[u8]) -> Result<()> {
         self.links += 1;
@@ -266,17 +281,6 @@ impl Budget {
         self.steps += 1;
         if self.steps > STEP_LIMIT { Err(Errno::LOOP) } else { Ok(()) }
     }
-}
-
-/// Begins again while a concurrent rename disturbs. Whoever renames without end gets `EAGAIN`, not the processor.
-fn undisturbed<T>(mut resolve: impl FnMut() -> Result<T>) -> Result<T> {
-    for _ in 1..ATTEMPTS {
-        match resolve() {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            result => return result,
-        }
-    }
-    resolve()
 }
 
 fn is_link(descriptor: &OwnedFd) -> Result<bool> {

@@ -19,6 +19,8 @@ struct MemoryUpload {
     appends_to: Option<Appended>,
     /// What is new: all of the file, or what comes behind its end.
     octets: Vec<u8>,
+    /// Something that was to be written is missing.
+    failed: bool,
     ended: bool,
 }
 
@@ -43,6 +45,7 @@ pub(super) fn open(memory: &Memory, mut request: UploadRequest) -> Result<Box<dy
         directory,
         appends_to,
         octets,
+        failed: false,
         ended: false,
     }))
 }
@@ -106,6 +109,9 @@ fn reserve(tree: &mut Tree, wish: &VirtualPath, parent: &VirtualPath) -> Result<
 
 impl MemoryUpload {
     fn finish(&mut self) -> Result<Committed> {
+        if self.failed {
+            return Err(ErrorKind::Failed.into());
+        }
         let memory = self.memory.clone();
         let mut tree = memory.tree();
         let path = self.request.path.clone();
@@ -190,7 +196,9 @@ impl Upload for MemoryUpload {
     }
 
     fn write(&mut self, mut buffer: Vec<u8>) -> Operation<Vec<u8>> {
-        Operation::Ready(self.memory.tree().charge(buffer.len() as u64).map(|()| {
+        let charged = self.memory.tree().charge(buffer.len() as u64);
+        self.failed |= charged.is_err();
+        Operation::Ready(charged.map(|()| {
             self.octets.append(&mut buffer);
             buffer
         }))

@@ -1,0 +1,151 @@
+//! A disk that is full in the middle of an upload: the old file stays whole, and what has come is kept.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Scratch, begin, check_error, not_run, on_disk, path, put, read, request};
+use longshore_storage::local::{Local, LocalOptions};
+use longshore_storage::memory::Memory;
+use longshore_storage::{Abandoned, Backend, ErrorKind, UploadPlan};
+use rustix::mount::{MountFlags, UnmountFlags};
+
+const CAPACITY_BYTES: usize = 1 << 20;
+
+/// A small file system in memory, mounted as long as the value lives.
+struct SmallDisk {
+    mounted: PathBuf,
+    // After the unmounting in `drop`, the directory goes.
+    _scratch: Scratch,
+}
+
+impl SmallDisk {
+    /// `None` where this process may not mount.
+    fn mount() -> Option<SmallDisk> {
+        let scratch = Scratch::new();
+        let mounted = scratch.fresh("disk");
+        let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
+        rustix::mount::mount("longshore", &mounted, "tmpfs", flags, c"size=1m,nr_inodes=8").ok()?;
+        Some(SmallDisk { mounted, _scratch: scratch })
+    }
+
+    fn path(&self) -> &Path {
+        &self.mounted
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.mounted, UnmountFlags::DETACH);
+    }
+}
+
+/// Fills a store that can hold [`CAPACITY_BYTES`].
+fn check(store: &impl Backend) {
+    let old = vec![b'o'; CAPACITY_BYTES / 4];
+    put(store, "/file", &old).expect("it fits");
+    let free = store.free_space(&path("/file")).wait().expect("it is told").expect("it is known");
+    assert!(free <= (CAPACITY_BYTES - old.len()) as u64, "{free}");
+
+    // In the middle of a new file.
+    let mut upload = store.open_upload(request("/file", UploadPlan::Replace)).wait().expect("it opens");
+    let mut written = 0_u64;
+    let failure = loop {
+        match upload.write(vec![b'n'; 10_000]).wait() {
+            Ok(_) => written += 10_000,
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(failure.kind, ErrorKind::NoSpace);
+    assert!(written < CAPACITY_BYTES as u64);
+    assert_eq!(read(store, "/file").expect("it can be read"), old);
+    let Abandoned { kept_bytes } = upload.abandon().wait().expect("it is given up");
+    assert!(kept_bytes.is_some_and(|kept| kept >= written), "what has come is kept");
+    assert_eq!(read(store, "/file").expect("it can be read"), old);
+
+    // While octets are appended in place.
+    let mut upload = store.open_upload(request("/file", UploadPlan::Append)).wait().expect("it opens");
+    let failure = loop {
+        match upload.write(vec![b'n'; 10_000]).wait() {
+            Ok(_) => {}
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(failure.kind, ErrorKind::NoSpace);
+    // Who commits all the same gets no file.
+    assert!(upload.commit().wait().is_err());
+    assert_eq!(read(store, "/file").expect("it can be read"), old);
+
+    // While octets of the old file are copied: nothing is left behind.
+    check_error(
+        store.open_upload(request("/file", UploadPlan::At(old.len() as u64 - 1))).wait(),
+        ErrorKind::NoSpace,
+    );
+
+    // The part goes with the file, and there is room again.
+    store.remove_file(&path("/file")).wait().expect("it is removed");
+    let upload = begin(store, request("/file", UploadPlan::At(10)), b"!").expect("the part is continued");
+    upload.commit().wait().expect("it is stored");
+    assert_eq!(read(store, "/file").expect("it can be read"), b"nnnnnnnnnn!");
+    put(store, "/other", &vec![b'x'; CAPACITY_BYTES / 2]).expect("there is room again");
+}
+
+#[test]
+fn memory() {
+    check(&Memory::new().with_capacity(CAPACITY_BYTES as u64));
+}
+
+#[test]
+fn local() {
+    let Some(disk) = SmallDisk::mount() else { return not_run("mounting needs root") };
+    check(&Local::open(disk.path(), LocalOptions::default()).expect("the root opens"));
+    assert_eq!(on_disk(disk.path()), ["file", "other"], "nothing is left behind");
+}
+
+#[test]
+fn local_without_room_for_one_more_file() {
+    let Some(disk) = SmallDisk::mount() else { return not_run("mounting needs root") };
+    let store = Local::open(disk.path(), LocalOptions::default()).expect("the root opens");
+    put(&store, "/file", b"old").expect("it fits");
+    let failure = (0..20)
+        .find_map(|number| put(&store, &format!("/{number}"), b"").err())
+        .expect("the disk holds few files");
+    assert_eq!(failure.kind, ErrorKind::NoSpace);
+    check_error(put(&store, "/file", b"new"), ErrorKind::NoSpace);
+    check_error(store.make_directory(&path("/dir")).wait(), ErrorKind::NoSpace);
+    assert_eq!(read(&store, "/file").expect("it can be read"), b"old");
+    let upload = begin(&store, request("/file", UploadPlan::Append), b"er").expect("no new file is needed");
+    upload.commit().wait().expect("it is stored");
+    assert_eq!(read(&store, "/file").expect("it can be read"), b"older");
+}
+
+#[test]
+fn a_read_only_disk_says_so() {
+    let Some(disk) = SmallDisk::mount() else { return not_run("mounting needs root") };
+    let store = Local::open(disk.path(), LocalOptions::default()).expect("the root opens");
+    put(&store, "/file", b"old").expect("it fits");
+    let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
+    rustix::mount::mount_remount(disk.path(), flags, c"").expect("it is mounted anew");
+    for plan in [UploadPlan::Replace, UploadPlan::Append, UploadPlan::At(1), UploadPlan::Unique] {
+        check_error(store.open_upload(request("/file", plan)).wait(), ErrorKind::ReadOnly);
+    }
+    check_error(store.make_directory(&path("/dir")).wait(), ErrorKind::ReadOnly);
+    check_error(store.remove_file(&path("/file")).wait(), ErrorKind::ReadOnly);
+    check_error(store.rename(&path("/file"), &path("/new"), false).wait(), ErrorKind::ReadOnly);
+    assert_eq!(read(&store, "/file").expect("it can be read"), b"old");
+}
+
+#[test]
+fn a_disk_in_the_disk_is_part_of_the_tree() {
+    let Some(disk) = SmallDisk::mount() else { return not_run("mounting needs root") };
+    let root = disk.path().parent().expect("it is mounted in a directory");
+    let store = Local::open(root, LocalOptions::default()).expect("the root opens");
+    let name = disk.path().file_name().and_then(|name| name.to_str()).expect("the test's own name");
+    let inside = format!("/{name}/file");
+    put(&store, &inside, b"x").expect("it is stored");
+    assert_eq!(read(&store, &inside).expect("it can be read"), b"x");
+    check_error(store.rename(&path(&inside), &path("/file"), false).wait(), ErrorKind::Unsupported);
+    check_error(store.rename(&path(&inside), &path("/file"), true).wait(), ErrorKind::Unsupported);
+    assert!(store.remove_directory(&path(format!("/{name}"))).wait().is_err());
+    assert_eq!(read(&store, &inside).expect("it can be read"), b"x");
+}
