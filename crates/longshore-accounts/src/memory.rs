@@ -100,8 +100,12 @@ mod tests {
 
     #[test]
     fn an_attempt_never_shows_its_password() {
-        let attempt = Attempt { user: b"a\n".to_vec(), password: b"hunter2".to_vec(), peer: [127, 0, 0, 1].into() };
+        let attempt =
+            Attempt { user: b"a\n".to_vec(), password: b"hunter2".to_vec(), peer: [127, 0, 0, 1].into() };
         let shown = format!("{attempt:?}");
-        assert!(!shown.contains("hunter2") && !shown.contains("104, 117") && !shown.contains('\n'), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("104, 117") && !shown.contains('\n'),
+            "{shown}"
+        );
     }
 }

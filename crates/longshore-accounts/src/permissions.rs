@@ -67,18 +67,8 @@ impl Permissions {
 impl fmt::Debug for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Permission::*;
-        let all = [
-            Read,
-            List,
-            Write,
-            Overwrite,
-            Append,
-            Delete,
-            Rename,
-            MakeDirectory,
-            RemoveDirectory,
-            SetTimes,
-        ];
+        let all =
+            [Read, List, Write, Overwrite, Append, Delete, Rename, MakeDirectory, RemoveDirectory, SetTimes];
         f.debug_set().entries(all.into_iter().filter(|&permission| self.allows(permission))).finish()
     }
 }
@@ -96,6 +86,9 @@ mod tests {
         assert_eq!(readers.with(Permission::Write).without(Permission::Write), readers);
         assert_eq!(Permissions::ALL.and(readers), readers);
         assert_eq!(format!("{readers:?}"), "{Read, List}");
-        assert_eq!(Permissions::ALL.without(Permission::SetTimes).with(Permission::SetTimes), Permissions::ALL);
+        assert_eq!(
+            Permissions::ALL.without(Permission::SetTimes).with(Permission::SetTimes),
+            Permissions::ALL
+        );
     }
 }

@@ -194,7 +194,10 @@ mod tests {
     #[track_caller]
     fn check(base: &str, path: impl AsRef<[u8]>, expected: Result<&str, PathError>) {
         let joined = VirtualPath::new(base).unwrap().join(path);
-        assert_eq!(joined.as_ref().map(VirtualPath::as_bytes).map_err(|error| *error), expected.map(str::as_bytes));
+        assert_eq!(
+            joined.as_ref().map(VirtualPath::as_bytes).map_err(|error| *error),
+            expected.map(str::as_bytes)
+        );
     }
 
     #[test]

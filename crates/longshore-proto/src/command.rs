@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::SocketAddrV4;
 
-use crate::address::{self, AddressError, EpsvArgument, Eprt};
+use crate::address::{self, AddressError, Eprt, EpsvArgument};
 use crate::limits::USER_NAME_LIMIT_BYTES;
 use crate::listing::Facts;
 use crate::reply::Situation;
@@ -449,8 +449,14 @@ mod tests {
         check_error("TYPE A T", ArgumentError::NotOffered { parameter: "TYPE A T", instead });
         check_error("TYPE A C", ArgumentError::NotOffered { parameter: "TYPE A C", instead });
         check_error("TYPE E", ArgumentError::NotOffered { parameter: "TYPE E", instead });
-        check_error("TYPE L 7", ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" });
-        check_error("TYPE L 36", ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" });
+        check_error(
+            "TYPE L 7",
+            ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" },
+        );
+        check_error(
+            "TYPE L 36",
+            ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" },
+        );
         check_error("TYPE L", ArgumentError::Missing);
         check_error("TYPE", ArgumentError::Missing);
         check_error("TYPE X", ArgumentError::Unknown);
@@ -522,7 +528,10 @@ mod tests {
         check("OPTS UTF8 ON", Command::Opts(Options::Utf8));
         check("OPTS utf8 off", Command::Opts(Options::Utf8));
         check("OPTS HASH x", Command::Opts(Options::Unknown(path("HASH"))));
-        assert!(matches!(parse(b"OPTS MLST size;").expect("OPTS").command, Ok(Command::Opts(Options::Mlst(_)))));
+        assert!(matches!(
+            parse(b"OPTS MLST size;").expect("OPTS").command,
+            Ok(Command::Opts(Options::Mlst(_)))
+        ));
         check_error("OPTS", ArgumentError::Missing);
         check("SITE help", Command::Site(Site::Help));
         check("SITE CHMOD 644 x", Command::Site(Site::Unknown(path("CHMOD"))));

@@ -35,7 +35,8 @@ pub const ACTIVE_PORT_MINIMUM: u16 = 1024;
 /// Entries that STAT lists over the control connection; more are LIST's work.
 pub const STATUS_LIMIT_ENTRIES: usize = 1000;
 
-const _: () = assert!(WAITING_LIMIT_BYTES >= 2 * LINE_LIMIT_BYTES, "a line must fit beside the one that waits");
+const _: () =
+    assert!(WAITING_LIMIT_BYTES >= 2 * LINE_LIMIT_BYTES, "a line must fit beside the one that waits");
 const _: () = assert!(LINE_LIMIT_BYTES >= 2 * longshore_path::COMPONENT_LIMIT_BYTES);
 const _: () = assert!(USER_NAME_LIMIT_BYTES < LINE_LIMIT_BYTES);
 const _: () = assert!(CONNECT_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);

@@ -422,10 +422,16 @@ mod tests {
         for &situation in Situation::ALL {
             let (id, text) = (situation.id(), situation.text());
             assert!(ids.insert(id), "{id} stands twice");
-            assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte)));
+            assert!(
+                id.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
+            );
             assert_eq!(id.matches('.').count(), 1, "{id} is area.what");
             assert!((100..600).contains(&situation.code()), "{id}");
-            assert!(!text.ends_with('.') && text.bytes().all(|byte| (0x20..0x7F).contains(&byte)), "{id}: {text}");
+            assert!(
+                !text.ends_with('.') && text.bytes().all(|byte| (0x20..0x7F).contains(&byte)),
+                "{id}: {text}"
+            );
             assert_eq!(text.matches('{').count(), text.matches('}').count(), "{id}: {text}");
         }
     }

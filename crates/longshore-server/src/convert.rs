@@ -140,7 +140,9 @@ async fn attempt(
             StorageOutcome::Done
         }
         StorageOp::Size(path) => StorageOutcome::Size(tenant.size_and_time(pool, &path).await?.0),
-        StorageOp::Modified(path) => StorageOutcome::Modified(unix_time(tenant.size_and_time(pool, &path).await?.1)),
+        StorageOp::Modified(path) => {
+            StorageOutcome::Modified(unix_time(tenant.size_and_time(pool, &path).await?.1))
+        }
         StorageOp::SetModified(path, time) => {
             tenant.may(Permission::SetTimes)?;
             let time = Timestamp { seconds: time.seconds, nanoseconds: time.nanoseconds };
@@ -185,7 +187,9 @@ async fn attempt(
                 UploadStart::Replace => (UploadPlan::Replace, permissions.allows(Permission::Overwrite)),
                 UploadStart::Unique => (UploadPlan::Unique, false),
                 UploadStart::Append => (UploadPlan::Append, permissions.allows(Permission::Append)),
-                UploadStart::At(offset) => (UploadPlan::At(offset), permissions.allows(Permission::Overwrite)),
+                UploadStart::At(offset) => {
+                    (UploadPlan::At(offset), permissions.allows(Permission::Overwrite))
+                }
             };
             let owner = tenant.account.name.clone();
             let durability = tenant.durability;
@@ -201,7 +205,11 @@ async fn attempt(
 
 impl Tenant {
     fn may(&self, permission: Permission) -> longshore_storage::Result<()> {
-        if self.account.permissions.allows(permission) { Ok(()) } else { Err(ErrorKind::PermissionDenied.into()) }
+        if self.account.permissions.allows(permission) {
+            Ok(())
+        } else {
+            Err(ErrorKind::PermissionDenied.into())
+        }
     }
 
     /// Of a finished file; where none is, of the part that this account may continue.

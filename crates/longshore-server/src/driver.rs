@@ -17,8 +17,8 @@ use longshore_net::{DataSocket, PeerRule, Urgency};
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
 use longshore_proto::server::{
-    self, Connection, DataEvent, DataOp, Input, LoginOutcome, Moment, OperationId, Output, Session, StorageOp,
-    StorageOutcome, Takes, TransferJob,
+    self, Connection, DataEvent, DataOp, Input, LoginOutcome, Moment, OperationId, Output, Session,
+    StorageOp, StorageOutcome, Takes, TransferJob,
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -93,6 +93,8 @@ struct Reading {
     /// Ready once, when the server ends.
     shutdown: Pending<()>,
     ended: bool,
+    /// Lines may stand in the buffer that were not handed in because too many answers were unsent.
+    held_back: bool,
     urgent: Pending<io::Result<Urgency>>,
     rejection: Option<Rejection>,
 }
@@ -139,7 +141,7 @@ impl Driver {
             work: None,
             data,
             transfer: Transfer::default(),
-            reading: Reading { shutdown, ended: false, urgent: None, rejection: None },
+            reading: Reading { shutdown, ended: false, held_back: false, urgent: None, rejection: None },
             closing: false,
             sleep: None,
         }
@@ -382,6 +384,7 @@ impl Driver {
             // Between two lines, for the answer to STAT must not wait behind the next one.
             self.carry_out();
         }
+        self.reading.held_back = self.unsent.len() >= CONTROL_UNSENT_LIMIT_BYTES;
         false
     }
 
@@ -407,6 +410,10 @@ impl Driver {
                 return self.broken();
             }
         }
+        if self.reading.held_back && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES {
+            // The client may wait for these answers before it sends a byte more.
+            return Poll::Ready(Happening::Read);
+        }
         if let Poll::Ready(happening) = self.poll_control(context) {
             return Poll::Ready(happening);
         }
@@ -421,6 +428,8 @@ impl Driver {
 
     fn broken(&mut self) -> Poll<Happening> {
         self.reading.ended = true;
+        // Else the time-out of what nobody will read would come again and again.
+        self.unsent.clear();
         Poll::Ready(Happening::Reset)
     }
 
@@ -465,7 +474,8 @@ impl Driver {
         match urgent.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(Urgency::Urgent)) if self.session.takes() == Takes::Nothing => {
-                self.reading.urgent = None;
+                // Told once: what lies beyond the reach of the reading that follows stays pending all the while.
+                self.reading.urgent = Some(Box::pin(std::future::pending()));
                 Poll::Ready(Happening::Urgent)
             }
             // Nothing more to learn here until reading goes on.
@@ -545,6 +555,14 @@ impl Unsent {
         *self = Unsent::default();
     }
 
+    /// A client that always leaves something unread must not let what it has read pile up.
+    fn forget_sent(&mut self) {
+        if self.sent > self.len() {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
     /// Writes as much as goes. `Ok` whether or not anything is left; then the context is woken when more goes.
     fn poll_flush(&mut self, stream: &TcpStream, context: &mut Context<'_>) -> io::Result<()> {
         while self.len() > 0 {
@@ -554,6 +572,7 @@ impl Unsent {
                     self.blocked_since = None;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.forget_sent();
                     self.blocked_since.get_or_insert_with(Instant::now);
                     match stream.poll_write_ready(context) {
                         Poll::Pending => return Ok(()),

@@ -211,7 +211,8 @@ fn greet(
     alive: &tokio::sync::mpsc::Sender<()>,
 ) {
     let Ok(local) = stream.local_addr() else { return };
-    let connection = Connection { local: longshore_net::normalise(local), peer: longshore_net::normalise(peer) };
+    let connection =
+        Connection { local: longshore_net::normalise(local), peer: longshore_net::normalise(peer) };
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed) + 1;
     // A socket that takes no options is one whose client is gone.
     if longshore_net::prepare_control(&stream).is_err() {

@@ -67,7 +67,9 @@ pub(crate) async fn run(
     let mut engine = Engine { job, socket, pool, cancel, moved };
     let (result, opened) = match opened {
         Opened::File(file) => (engine.send_file(file).await, Opened::Nothing),
-        Opened::Directory(directory) => (engine.send_listing(Source::Directory(directory), &tenant).await, Opened::Nothing),
+        Opened::Directory(directory) => {
+            (engine.send_listing(Source::Directory(directory), &tenant).await, Opened::Nothing)
+        }
         Opened::Entry(entry) => (engine.send_listing(Source::Entry(entry), &tenant).await, Opened::Nothing),
         Opened::Upload(mut upload) => (engine.receive(upload.as_mut()).await, Opened::Upload(upload)),
         Opened::Nothing => (Ok(()), Opened::Nothing),
@@ -267,7 +269,11 @@ impl Lines {
 }
 
 /// A wait on the data connection: ends with it, with the stall time-out, or with a cancel.
-async fn wait<T>(job: &TransferJob, cancel: &Cancel, operation: impl Future<Output = io::Result<T>>) -> Result<T> {
+async fn wait<T>(
+    job: &TransferJob,
+    cancel: &Cancel,
+    operation: impl Future<Output = io::Result<T>>,
+) -> Result<T> {
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(End::Cancelled.into()),

@@ -26,7 +26,9 @@ impl Pool {
         match operation {
             Operation::Ready(result) => result,
             Operation::Pending(future) => future.await,
-            Operation::Blocking(job) => self.block(job).await.unwrap_or_else(|| Err(ErrorKind::Failed.into())),
+            Operation::Blocking(job) => {
+                self.block(job).await.unwrap_or_else(|| Err(ErrorKind::Failed.into()))
+            }
         }
     }
 

@@ -52,13 +52,19 @@ impl Client {
             self.act(action);
         }
         let reply = self.reply();
-        assert!(reply.starts_with(&row.code.to_string()), "{}: {} was expected: {reply}", row.client, row.code);
+        assert!(
+            reply.starts_with(&row.code.to_string()),
+            "{}: {} was expected: {reply}",
+            row.client,
+            row.code
+        );
         // The longest fixed words of the situation's text: it is this one, not another of the same code.
         let text = row.situation.text();
         let words = text.split('}').filter_map(|part| part.split('{').next()).max_by_key(|part| part.len());
         assert!(reply.contains(words.unwrap_or_default()), "{}: {text:?} was expected: {reply}", row.client);
         if row.situation == Situation::Passive {
-            let numbers: Vec<u16> = reply[reply.find('(').expect("a bracket") + 1..reply.rfind(')').expect("another")]
+            let numbers: Vec<u16> = reply
+                [reply.find('(').expect("a bracket") + 1..reply.rfind(')').expect("another")]
                 .split(',')
                 .map(|number| number.parse().expect("a number"))
                 .collect();
@@ -86,7 +92,8 @@ impl Client {
                 data.set_linger(Some(Duration::ZERO)).expect("linger, so that closing is a reset");
             }
             command => {
-                let command = command.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')).expect("a command");
+                let command =
+                    command.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')).expect("a command");
                 self.control.get_mut().write_all(format!("{command}\r\n").as_bytes()).expect("it is read");
             }
         }

@@ -103,7 +103,11 @@ mod tests {
 
     #[track_caller]
     fn check_listen(text: &str, expected: Option<&str>) {
-        assert_eq!(listen_address(text).ok().map(|address| address.to_string()).as_deref(), expected, "{text}");
+        assert_eq!(
+            listen_address(text).ok().map(|address| address.to_string()).as_deref(),
+            expected,
+            "{text}"
+        );
     }
 
     #[test]

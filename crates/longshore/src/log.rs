@@ -4,9 +4,9 @@
 //! terminal or disk never holds up a transfer; what does not fit is counted and said later.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -78,7 +78,9 @@ fn write_lines(lines: Receiver<String>, lost: &AtomicU64) {
         write(&line);
         match lost.swap(0, Ordering::Relaxed) {
             0 => {}
-            count => write(&format!("{} {count} lines of this log were lost: the output is too slow", clock())),
+            count => {
+                write(&format!("{} {count} lines of this log were lost: the output is too slow", clock()))
+            }
         }
     }
 }

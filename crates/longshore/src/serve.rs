@@ -71,7 +71,9 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
             observer: Arc::new(log),
             ..Config::new(accounts, Trees::one(TREE, backend))
         };
-        longshore_server::run(listeners, config, shutdown).await.map_err(|error| Failure::new(error.to_string()))
+        longshore_server::run(listeners, config, shutdown)
+            .await
+            .map_err(|error| Failure::new(error.to_string()))
     });
     // Sessions that did not end in time end here, and with them the last that could still log.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -94,8 +96,9 @@ fn directory(given: &Path) -> Result<std::path::PathBuf, Failure> {
 
 fn user_name(name: &str) -> Result<String, Failure> {
     if is_anonymous(name.as_bytes()) {
-        return Err(Failure::new(format!("--user {name} would give everybody the right to write"))
-            .hint("anonymous sessions may read as they are; choose another name for the account that writes"));
+        return Err(Failure::new(format!("--user {name} would give everybody the right to write")).hint(
+            "anonymous sessions may read as they are; choose another name for the account that writes",
+        ));
     }
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(Failure::new(format!("{name:?} cannot be the name of an account"))
@@ -138,7 +141,10 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
-#[allow(clippy::disallowed_methods, reason = "asked for twice; a part that is cut here is kept as after a crash")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "asked for twice; a part that is cut here is kept as after a crash"
+)]
 fn exit_at_once() -> ! {
     // 128 and the number of SIGINT, as shells report it.
     std::process::exit(130)

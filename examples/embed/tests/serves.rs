@@ -17,8 +17,9 @@ impl Drop for Running {
 
 #[test]
 fn the_file_in_memory_is_served() {
-    let mut running =
-        Running(Command::new(env!("CARGO_BIN_EXE_embed")).stdout(Stdio::piped()).spawn().expect("the example starts"));
+    let mut running = Running(
+        Command::new(env!("CARGO_BIN_EXE_embed")).stdout(Stdio::piped()).spawn().expect("the example starts"),
+    );
     let mut announced = String::new();
     let stdout = running.0.stdout.as_mut().expect("it is piped");
     BufReader::new(stdout).read_line(&mut announced).expect("it prints how to connect");
@@ -41,7 +42,8 @@ fn the_file_in_memory_is_served() {
     assert!(say("TYPE I").starts_with("200"));
     let passive = say("EPSV");
     let port = passive.split('|').nth(3).expect("a port").parse::<u16>().expect("a number");
-    let mut data = TcpStream::connect((address.split(':').next().expect("a host"), port)).expect("a data connection");
+    let mut data =
+        TcpStream::connect((address.split(':').next().expect("a host"), port)).expect("a data connection");
     assert!(say(&format!("RETR /{path}")).starts_with("125"));
     let mut contents = String::new();
     data.read_to_string(&mut contents).expect("the file");

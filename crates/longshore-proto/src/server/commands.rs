@@ -7,12 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use longshore_path::VirtualPath;
 
 use super::arrangement::Route;
-use super::session::{Login, Pair, Restart, Session, Settings, Stage, Then};
-use super::{
-    DataEvent, DataOp, Ending, Event, LoginRequest, Output, StorageOp, StorageOutcome, UploadStart,
-};
+use super::login::Login;
+use super::session::{Pair, Restart, Session, Stage, Then};
+use super::{DataEvent, DataOp, Ending, Event, Output, StorageOp, StorageOutcome, UploadStart};
 use crate::address::{self, Eprt, EpsvArgument};
-use crate::command::{Command, Mode, Options, Representation, Secret, Site, Structure};
+use crate::command::{Command, Mode, Options, Representation, Site, Structure};
 use crate::limits::{ACTIVE_PORT_MINIMUM, STATUS_LIMIT_ENTRIES};
 use crate::reply::{Reply, Situation};
 use crate::time::{UnixTime, write_time_val};
@@ -179,44 +178,6 @@ impl Session {
         }
     }
 
-    fn user(&mut self, name: Vec<u8>) {
-        self.log_out();
-        let anonymous = name.eq_ignore_ascii_case(b"anonymous") || name.eq_ignore_ascii_case(b"ftp");
-        if !self.policy.clear_passwords && !anonymous {
-            let situation = Situation::ClearRefused;
-            self.push(Output::Event(Event::LoginRefused { user: name, situation }));
-            return self.answer(Verb::User, Reply::new(situation));
-        }
-        self.login = Login::Out { user: Some(name) };
-        self.answer(Verb::User, Reply::new(Situation::PasswordWanted));
-    }
-
-    fn log_out(&mut self) {
-        if let Login::In(_) = self.login {
-            self.login = Login::Out { user: None };
-            self.restart_login_timer();
-            self.push(Output::Logout);
-        }
-    }
-
-    fn pass(&mut self, pair: Pair, password: Secret) {
-        let Pair::User(user) = pair else {
-            return self.answer(Verb::Pass, Reply::new(Situation::PassWithoutUser));
-        };
-        let id = self.new_id();
-        self.stage = Stage::AwaitLogin { id, user: user.clone() };
-        self.push(Output::Login(id, LoginRequest { user, password }));
-    }
-
-    fn rein(&mut self) {
-        self.log_out();
-        self.login = Login::Out { user: None };
-        self.settings = Settings::default();
-        let held = self.arrangement.close();
-        self.let_go(held);
-        self.answer(Verb::Rein, Reply::new(Situation::Reset));
-    }
-
     fn enter(&mut self, verb: Verb, raw: &[u8]) {
         if let Some(path) = self.path(verb, raw) {
             let then = Then::Enter { path: path.clone() };
@@ -375,7 +336,8 @@ impl Session {
                 self.answer(verb, reply);
             }
             (Then::AnswerTime { path, time }, _) => {
-                let reply = Reply::new(Situation::ModifiedSet).with("time", time_text(time)).with("path", &path);
+                let reply =
+                    Reply::new(Situation::ModifiedSet).with("time", time_text(time)).with("path", &path);
                 self.push(Output::Event(Event::Changed { verb, path, to: None }));
                 self.answer(verb, reply);
             }
@@ -391,7 +353,8 @@ impl Session {
                 Reply::new(Situation::ListingTooLong).with("path", &path).with("limit", STATUS_LIMIT_ENTRIES)
             }
             StorageOutcome::Lines { lines, directory } => {
-                let situation = if directory && verb == Verb::Stat { Situation::StatusDirectory } else { situation };
+                let situation =
+                    if directory && verb == Verb::Stat { Situation::StatusDirectory } else { situation };
                 Reply::new(situation).with("path", &path).with_lines(lines)
             }
             _ => {
@@ -458,7 +421,12 @@ impl Session {
         lines.push(format!("TYPE {representation}, STRU F, MODE S"));
         lines.push(match (&self.stage, self.arrangement.route()) {
             (Stage::Transfer(transfer), _) => {
-                format!("{} {}: {} bytes moved so far", transfer.verb().name(), transfer.path(), bytes.unwrap_or(0))
+                format!(
+                    "{} {}: {} bytes moved so far",
+                    transfer.verb().name(),
+                    transfer.path(),
+                    bytes.unwrap_or(0)
+                )
             }
             (_, Ok(Route::Passive { port })) => format!("passive port {port} waits for a data connection"),
             (_, Ok(Route::Active { to })) => format!("the data connection will go to {to}"),

@@ -15,8 +15,10 @@
 
 mod arrangement;
 mod commands;
+mod login;
 mod session;
 mod transfer;
+mod waiting;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};

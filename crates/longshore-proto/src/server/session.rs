@@ -1,10 +1,10 @@
 //! The session itself: what may come when, who waits for whom, and how long.
 //!
-//! Not inside: what single commands do ([`commands`](super::commands)), how a transfer proceeds
-//! ([`transfer`](super::transfer)), and the life of an arranged data connection
+//! Not inside: what single commands do ([`commands`](super::commands)), logging in ([`login`](super::login)), how a
+//! transfer proceeds ([`transfer`](super::transfer)), and the life of an arranged data connection
 //! ([`arrangement`](super::arrangement)).
 //!
-//! One command runs at a time; the others wait in [`Session::waiting`] and are answered in the order they were
+//! One command runs at a time; the others wait ([`waiting`](super::waiting)) and are answered in the order they were
 //! read. Two things do not wait: ABOR acts when it is read (and is answered in its turn), and NOOP and plain STAT
 //! are answered at once when nothing else waits behind a running transfer.
 
@@ -15,16 +15,15 @@ use std::time::Duration;
 use longshore_path::{PathError, VirtualPath};
 
 use super::arrangement::{Arrangement, Held};
+use super::login::Login;
 use super::transfer::{Stop, Transfer};
+use super::waiting::{Received, Waiting};
 use super::{
-    Connection, DataEvent, DataOp, Ending, Event, Input, LoginOutcome, Moment, OperationId, Output, Policy,
-    StorageOp, StorageOutcome, Takes,
+    Connection, DataEvent, DataOp, Ending, Event, Input, Moment, OperationId, Output, Policy, StorageOp,
+    StorageOutcome, Takes,
 };
 use crate::command::{self, Command, Mode, Parsed, Representation, Structure};
-use crate::limits::{
-    LINE_LIMIT_BYTES, LOGIN_ATTEMPTS, LOGIN_DELAY_SECONDS, LOST_CONTROL_GRACE_SECONDS, URGENT_EXTRA_FACTOR,
-    WAITING_LIMIT_BYTES, WAITING_LIMIT_COMMANDS,
-};
+use crate::limits::{LINE_LIMIT_BYTES, LOST_CONTROL_GRACE_SECONDS};
 use crate::line::Line;
 use crate::listing::Facts;
 use crate::reply::{Reply, Situation};
@@ -43,27 +42,11 @@ pub struct Session {
     waiting: Waiting,
     control: Control,
     /// When something last happened, and when the login began.
-    timers: Timers,
+    pub(super) timers: Timers,
     outputs: VecDeque<Output>,
     next_id: u64,
     /// Whether ABOR found something to stop when it was read; its answer comes later.
     stopped_something: bool,
-}
-
-/// How far the peer has got.
-#[derive(Debug)]
-pub(super) enum Login {
-    /// Nobody yet; the user's name once USER was said directly before.
-    Out { user: Option<Vec<u8>> },
-    /// Somebody whose name and password were checked.
-    In(LoggedIn),
-}
-
-/// Made by a granted login only.
-#[derive(Debug)]
-pub(super) struct LoggedIn {
-    pub(super) account: String,
-    pub(super) directory: VirtualPath,
 }
 
 /// What a client has set, and how it goes back to the beginning with REIN.
@@ -127,36 +110,12 @@ pub(super) enum Then {
     AnswerSpace { bytes: u64 },
 }
 
-/// Commands that were read and have not begun.
-#[derive(Debug, Default)]
-struct Waiting {
-    queue: VecDeque<Item>,
-    bytes: usize,
-    /// Urgent data came while the queue was full: read on, an ABOR is likely close.
-    urgent: bool,
-}
-
-#[derive(Debug)]
-struct Item {
-    line: Received,
-    bytes: usize,
-    /// An ABOR was read behind it: a transfer then does not begin.
-    aborted: bool,
-}
-
-/// A line as far as it can be understood without knowing the state.
-#[derive(Debug)]
-enum Received {
-    Command(Parsed),
-    Unknown { word: Vec<u8> },
-    TooLong,
-    Nul,
-}
-
 /// What is left of the control connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Control {
-    Open { first_line: bool },
+    Open {
+        first_line: bool,
+    },
     /// QUIT was read: what waits is finished, what follows is not looked at.
     Quitting,
     /// The client closed without QUIT, or the connection broke.
@@ -164,12 +123,12 @@ enum Control {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Timers {
-    last_activity: Moment,
+pub(super) struct Timers {
+    pub(super) last_activity: Moment,
     login_began: Moment,
     /// When an upload whose control connection is gone must have ended.
     grace_ends: Option<Moment>,
-    failed_logins: u32,
+    pub(super) failed_logins: u32,
 }
 
 impl Session {
@@ -202,7 +161,7 @@ impl Session {
         }
         match input {
             Input::Line(line) => self.handle_line(line),
-            Input::Urgent => self.waiting.urgent = true,
+            Input::Urgent => self.waiting.stretch(),
             Input::EndOfInput => self.lose_control(Ending::Closed),
             Input::Reset => self.lose_control(Ending::Reset),
             Input::Login(id, outcome) => self.handle_login(id, outcome),
@@ -216,6 +175,10 @@ impl Session {
     }
 
     /// The next thing to carry out; `None` when it is the driver's turn.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "no iterator: whoever drives it hands in what happened between two calls"
+    )]
     pub fn next(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front();
         // A session that waits keeps no queue it does not need.
@@ -227,10 +190,7 @@ impl Session {
 
     /// Whether lines may be handed in now.
     pub fn takes(&self) -> Takes {
-        let factor = if self.waiting.urgent { URGENT_EXTRA_FACTOR } else { 1 };
-        let full = self.waiting.queue.len() >= WAITING_LIMIT_COMMANDS * factor
-            || self.waiting.bytes >= WAITING_LIMIT_BYTES * factor;
-        if full { Takes::Nothing } else { Takes::Lines }
+        if self.waiting.is_full() { Takes::Nothing } else { Takes::Lines }
     }
 
     /// When [`Input::Timeout`] is due, if nothing happens before.
@@ -266,22 +226,15 @@ impl Session {
             return;
         };
         self.timers.last_activity = self.now;
-        let (received, bytes) = match line {
-            Line::TooLong => (Received::TooLong, 0),
-            Line::Nul => (Received::Nul, 0),
-            Line::Command(line) => match command::parse(line) {
-                Some(parsed) => (Received::Command(parsed), line.len()),
-                None => {
-                    let word = command::split(line).0;
-                    if let (true, Some(protocol)) = (first_line, foreign_protocol(word)) {
-                        let verb = word.to_vec();
-                        let reply = Reply::new(Situation::NotFtp).with("verb", verb).with("protocol", protocol);
-                        return self.say_goodbye(reply);
-                    }
-                    (Received::Unknown { word: word[..word.len().min(32)].to_vec() }, line.len())
-                }
-            },
-        };
+        if let (true, Line::Command(line)) = (first_line, &line)
+            && let Some(protocol) = foreign_protocol(command::split(line).0)
+        {
+            let verb = command::split(line).0.to_vec();
+            let reply = Reply::new(Situation::NotFtp).with("verb", verb).with("protocol", protocol);
+            return self.say_goodbye(reply);
+        }
+        let bytes = if let Line::Command(line) = &line { line.len() } else { 0 };
+        let received = Received::read(&line);
         self.control = Control::Open { first_line: false };
         if let Received::Command(Parsed { verb, .. }) = received {
             match verb {
@@ -293,8 +246,7 @@ impl Session {
                 return self.answer_at_once(verb);
             }
         }
-        self.waiting.bytes += bytes;
-        self.waiting.queue.push_back(Item { line: received, bytes, aborted: false });
+        self.waiting.push(received, bytes);
     }
 
     /// NOOP and plain STAT behind the mark of the running transfer, when nothing else waits.
@@ -304,7 +256,7 @@ impl Session {
             received,
             Received::Command(Parsed { command: Ok(Command::Noop | Command::Stat(None)), .. })
         );
-        marked && light && self.waiting.queue.is_empty()
+        marked && light && self.waiting.is_empty()
     }
 
     fn answer_at_once(&mut self, verb: Verb) {
@@ -326,22 +278,15 @@ impl Session {
     /// ABOR was read: it acts on everything before it, now.
     fn abort_all(&mut self) {
         self.stopped_something |= matches!(self.stage, Stage::Transfer(_));
-        for item in &mut self.waiting.queue {
-            item.aborted = true;
-        }
+        self.waiting.abort();
         self.stop_transfer(Stop::Abort);
     }
 
     fn run_waiting(&mut self) {
         while matches!(self.stage, Stage::Idle) {
-            let Some(item) = self.waiting.queue.pop_front() else {
-                self.waiting.queue = VecDeque::new();
-                self.waiting.urgent = false;
-                return;
-            };
-            self.waiting.bytes -= item.bytes;
-            match item.line {
-                Received::Command(parsed) => self.begin(parsed, item.aborted),
+            let Some((line, aborted)) = self.waiting.pop() else { return };
+            match line {
+                Received::Command(parsed) => self.begin(parsed, aborted),
                 Received::Unknown { word } => {
                     self.forget_pairs();
                     self.reply(Reply::new(Situation::Unknown).with("verb", word));
@@ -415,49 +360,11 @@ impl Session {
         let _ = self.take_pairs();
     }
 
-    fn handle_login(&mut self, id: OperationId, outcome: LoginOutcome) {
-        let (user, expected) = match &mut self.stage {
-            Stage::AwaitLogin { id, user } => (std::mem::take(user), *id),
-            _ => return,
-        };
-        if id != expected {
-            return;
-        }
-        match outcome {
-            LoginOutcome::Accepted { account, directory } => {
-                self.stage = Stage::Idle;
-                self.timers.last_activity = self.now;
-                self.timers.failed_logins = 0;
-                self.push(Output::Event(Event::LoggedIn { account: account.clone() }));
-                let reply = Reply::new(Situation::LoggedIn).with("account", account.clone().into_bytes());
-                self.login = Login::In(LoggedIn { account, directory });
-                self.answer(Verb::Pass, reply);
-            }
-            LoginOutcome::Rejected => {
-                self.timers.failed_logins += 1;
-                let delay = Duration::from_secs(LOGIN_DELAY_SECONDS) * self.timers.failed_logins;
-                self.stage = Stage::AwaitDelay { until: self.now + delay, user };
-            }
-        }
-    }
-
-    /// The refusal of a login was held back long enough.
-    fn refuse_login(&mut self, user: Vec<u8>) {
-        self.stage = Stage::Idle;
-        let last = self.timers.failed_logins >= LOGIN_ATTEMPTS;
-        let situation = if last { Situation::LoginAttempts } else { Situation::LoginRejected };
-        self.push(Output::Event(Event::LoginRefused { user, situation }));
-        if last {
-            self.say_goodbye(Reply::new(situation).with("limit", u64::from(LOGIN_ATTEMPTS)));
-        } else {
-            self.answer(Verb::Pass, Reply::new(situation));
-        }
-    }
-
     fn handle_storage(&mut self, id: OperationId, outcome: StorageOutcome) {
         match &self.stage {
             Stage::AwaitStorage { id: expected, .. } if *expected == id => {
-                let Stage::AwaitStorage { verb, then, .. } = std::mem::replace(&mut self.stage, Stage::Idle) else {
+                let Stage::AwaitStorage { verb, then, .. } = std::mem::replace(&mut self.stage, Stage::Idle)
+                else {
                     unreachable!("just matched");
                 };
                 self.timers.last_activity = self.now;
@@ -540,8 +447,7 @@ impl Session {
     }
 
     fn handle_shutdown(&mut self) {
-        self.waiting.queue.clear();
-        self.waiting.bytes = 0;
+        self.waiting.clear();
         match &self.stage {
             Stage::Transfer(_) => {
                 self.control = Control::Lost(Ending::Said(Situation::Shutdown));
@@ -564,8 +470,7 @@ impl Session {
             return;
         }
         self.control = Control::Lost(ending);
-        self.waiting.queue.clear();
-        self.waiting.bytes = 0;
+        self.waiting.clear();
         let Stage::Transfer(transfer) = &self.stage else {
             return;
         };
@@ -583,12 +488,13 @@ impl Session {
         };
         match &self.stage {
             // A passive port or a login that is on its way answers nobody.
-            Stage::Idle | Stage::AwaitLogin { .. } | Stage::AwaitDelay { .. } | Stage::AwaitReservation { .. } => {
-                match ending {
-                    Ending::Said(situation) => self.say_goodbye(Reply::new(situation)),
-                    _ => self.close(ending),
-                }
-            }
+            Stage::Idle
+            | Stage::AwaitLogin { .. }
+            | Stage::AwaitDelay { .. }
+            | Stage::AwaitReservation { .. } => match ending {
+                Ending::Said(situation) => self.say_goodbye(Reply::new(situation)),
+                _ => self.close(ending),
+            },
             // What storage was told to do is done; its outcome is waited for, so that nothing is left half-way.
             Stage::AwaitStorage { .. } | Stage::Transfer(_) | Stage::Closed => {}
         }

@@ -14,8 +14,8 @@ use longshore_path::VirtualPath;
 use super::arrangement::Route;
 use super::session::{Restart, Session, Stage};
 use super::{
-    ConnectFailure, DataEvent, DataOp, End, Event, ListingFormat, Moment, OperationId, Output, Plan, StorageOp,
-    StorageOutcome, TransferJob, UploadStart,
+    ConnectFailure, DataEvent, DataOp, End, Event, ListingFormat, Moment, OperationId, Output, Plan,
+    StorageOp, StorageOutcome, TransferJob, UploadStart,
 };
 use crate::command::Representation;
 use crate::listing::Pattern;

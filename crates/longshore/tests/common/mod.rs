@@ -92,7 +92,8 @@ impl Server {
 
     /// SIGINT; what it logged, and whether it ended well.
     pub fn interrupt(mut self) -> (String, bool) {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        let status =
+            Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success());
         let mut log = String::new();
         self.stdout.read_to_string(&mut log).expect("the log");
@@ -146,7 +147,10 @@ impl Client {
                 Ok(_) => {}
             }
             let line = &reply[start..];
-            if line.len() > 3 && line.as_bytes()[3] == b' ' && line.as_bytes()[..3].iter().all(u8::is_ascii_digit) {
+            if line.len() > 3
+                && line.as_bytes()[3] == b' '
+                && line.as_bytes()[..3].iter().all(u8::is_ascii_digit)
+            {
                 return Some(reply);
             }
         }

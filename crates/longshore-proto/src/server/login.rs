@@ -1,0 +1,109 @@
+//! Who is logged in, and how that comes about: USER, PASS, the verdict, the delay before a refusal, REIN.
+//!
+//! Not inside: accounts and passwords; whoever drives the session checks them ([`Output::Login`]).
+
+use std::time::Duration;
+
+use longshore_path::VirtualPath;
+
+use super::session::{Pair, Session, Settings, Stage};
+use super::{Event, LoginOutcome, LoginRequest, OperationId, Output};
+use crate::command::Secret;
+use crate::limits::{LOGIN_ATTEMPTS, LOGIN_DELAY_SECONDS};
+use crate::reply::{Reply, Situation};
+use crate::verbs::Verb;
+
+/// How far the peer has got.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// Nobody yet; the user's name once USER was said directly before.
+    Out { user: Option<Vec<u8>> },
+    /// Somebody whose name and password were checked.
+    In(LoggedIn),
+}
+
+/// Made by a granted login only.
+#[derive(Debug)]
+pub(super) struct LoggedIn {
+    pub(super) account: String,
+    pub(super) directory: VirtualPath,
+}
+
+impl Session {
+    pub(super) fn user(&mut self, name: Vec<u8>) {
+        self.log_out();
+        let anonymous = name.eq_ignore_ascii_case(b"anonymous") || name.eq_ignore_ascii_case(b"ftp");
+        if !self.policy.clear_passwords && !anonymous {
+            let situation = Situation::ClearRefused;
+            self.push(Output::Event(Event::LoginRefused { user: name, situation }));
+            return self.answer(Verb::User, Reply::new(situation));
+        }
+        self.login = Login::Out { user: Some(name) };
+        self.answer(Verb::User, Reply::new(Situation::PasswordWanted));
+    }
+
+    fn log_out(&mut self) {
+        if let Login::In(_) = self.login {
+            self.login = Login::Out { user: None };
+            self.restart_login_timer();
+            self.push(Output::Logout);
+        }
+    }
+
+    pub(super) fn pass(&mut self, pair: Pair, password: Secret) {
+        let Pair::User(user) = pair else {
+            return self.answer(Verb::Pass, Reply::new(Situation::PassWithoutUser));
+        };
+        let id = self.new_id();
+        self.stage = Stage::AwaitLogin { id, user: user.clone() };
+        self.push(Output::Login(id, LoginRequest { user, password }));
+    }
+
+    pub(super) fn rein(&mut self) {
+        self.log_out();
+        self.login = Login::Out { user: None };
+        self.settings = Settings::default();
+        let held = self.arrangement.close();
+        self.let_go(held);
+        self.answer(Verb::Rein, Reply::new(Situation::Reset));
+    }
+
+    pub(super) fn handle_login(&mut self, id: OperationId, outcome: LoginOutcome) {
+        let (user, expected) = match &mut self.stage {
+            Stage::AwaitLogin { id, user } => (std::mem::take(user), *id),
+            _ => return,
+        };
+        if id != expected {
+            return;
+        }
+        match outcome {
+            LoginOutcome::Accepted { account, directory } => {
+                self.stage = Stage::Idle;
+                self.timers.last_activity = self.now;
+                self.timers.failed_logins = 0;
+                self.push(Output::Event(Event::LoggedIn { account: account.clone() }));
+                let reply = Reply::new(Situation::LoggedIn).with("account", account.clone().into_bytes());
+                self.login = Login::In(LoggedIn { account, directory });
+                self.answer(Verb::Pass, reply);
+            }
+            LoginOutcome::Rejected => {
+                self.timers.failed_logins += 1;
+                let delay = Duration::from_secs(LOGIN_DELAY_SECONDS) * self.timers.failed_logins;
+                self.stage = Stage::AwaitDelay { until: self.now + delay, user };
+            }
+        }
+    }
+
+    /// The refusal of a login was held back long enough.
+    pub(super) fn refuse_login(&mut self, user: Vec<u8>) {
+        self.stage = Stage::Idle;
+        let last = self.timers.failed_logins >= LOGIN_ATTEMPTS;
+        let situation = if last { Situation::LoginAttempts } else { Situation::LoginRejected };
+        self.push(Output::Event(Event::LoginRefused { user, situation }));
+        if last {
+            self.say_goodbye(Reply::new(situation).with("limit", u64::from(LOGIN_ATTEMPTS)));
+        } else {
+            self.answer(Verb::Pass, Reply::new(situation));
+        }
+    }
+}
