@@ -3,12 +3,11 @@
 //! Not inside: anything that touches a file system. A [`VirtualPath`] says nothing about symbolic links or
 //! where the account's root lies on a disk; resolving it beneath a root is the work of the storage crate.
 
+mod limits;
+
 use std::fmt;
 
-/// The longest path in bytes, the same as Linux' `PATH_MAX`.
-pub const PATH_LIMIT_BYTES: usize = 4096;
-/// The longest component in bytes, the same as Linux' `NAME_MAX`.
-pub const COMPONENT_LIMIT_BYTES: usize = 255;
+pub use limits::{COMPONENT_LIMIT_BYTES, PATH_LIMIT_BYTES};
 
 /// An absolute path without `.`, `..`, empty components, NUL or control characters.
 ///

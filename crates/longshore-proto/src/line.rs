@@ -16,6 +16,8 @@ use std::fmt;
 
 use memchr::{memchr, memchr3};
 
+use crate::limits::LINE_BUFFER_KEPT_BYTES;
+
 const LINE_FEED: u8 = b'\n';
 const CARRIAGE_RETURN: u8 = b'\r';
 const NUL: u8 = 0;
@@ -25,9 +27,6 @@ const SUBNEGOTIATION_END: u8 = 0xF0;
 const SUBNEGOTIATION_BEGIN: u8 = 0xFA;
 const WILL: u8 = 0xFB;
 const DONT: u8 = 0xFE;
-
-/// What an idle session may keep allocated, in bytes.
-const KEPT_BYTES: usize = 1024;
 
 /// One line of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,11 +147,11 @@ impl Buffer {
         self.move_to_front();
         // A vector that has just grown has at most twice what it holds. Shrinking that again would mean a
         // copy for each arrival.
-        if self.bytes.capacity() > KEPT_BYTES.max(2 * self.bytes.len()) {
+        if self.bytes.capacity() > LINE_BUFFER_KEPT_BYTES.max(2 * self.bytes.len()) {
             if self.bytes.is_empty() {
                 self.bytes = Vec::new();
             } else {
-                self.bytes.shrink_to(KEPT_BYTES);
+                self.bytes.shrink_to(LINE_BUFFER_KEPT_BYTES);
             }
         }
     }
@@ -398,7 +397,7 @@ mod tests {
             buffer.extend(&[b'x'; 100]);
             assert_eq!(buffer.next_line(), None);
             assert_eq!((buffer.len(), buffer.is_empty()), (0, false));
-            assert!(buffer.bytes.capacity() <= KEPT_BYTES);
+            assert!(buffer.bytes.capacity() <= LINE_BUFFER_KEPT_BYTES);
         }
         buffer.extend(b"\nA");
         assert_eq!(buffer.len(), 1);
@@ -469,7 +468,7 @@ mod tests {
             assert_eq!(buffer.next_line(), Some(Line::Command(b"NOOP")));
         }
         buffer.shrink();
-        assert!(buffer.bytes.capacity() <= KEPT_BYTES);
+        assert!(buffer.bytes.capacity() <= LINE_BUFFER_KEPT_BYTES);
         let mut lines = Vec::new();
         take_all(&mut buffer, &mut lines);
         assert_eq!(lines, vec![command("NOOP"); 10]);

@@ -7,14 +7,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use longshore_net::{DataSocket, PassivePool, PeerRule, Reservation, Take};
 use longshore_proto::server::{ConnectFailure, DataEvent, Route};
 use tokio::sync::Notify;
 
-/// How long accepting rests when descriptors ran out; the session's own deadline ends the wait.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
+use crate::limits::ACCEPT_REST;
 
 /// Asks a wait or a transfer to end. One side asks, one side listens.
 #[derive(Clone, Default)]
@@ -115,7 +113,7 @@ async fn wait_for_client(mut reservation: Reservation, cancel: Cancel) -> Attemp
         };
         match taken {
             Ok(socket) => return Attempt::Connected(socket),
-            // No descriptor is left: one may be in a moment.
+            // No descriptor is left: one may be in a moment, and the session's own deadline ends the wait.
             Err(_) => tokio::select! {
                 () = tokio::time::sleep(ACCEPT_REST) => {}
                 () = cancel.cancelled() => return Attempt::Failed(ConnectFailure::Cancelled { strangers: 0 }),

@@ -54,9 +54,6 @@ pub trait Backend: Send + Sync + 'static {
     fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>>;
 }
 
-/// What a buffer without capacity is made to hold.
-pub(crate) const DEFAULT_READ_BYTES: usize = 64 * 1024;
-
 /// A regular file that is open for reading.
 pub trait Readable: Send {
     /// What it was when it was opened.

@@ -34,6 +34,7 @@
 //! ```
 
 pub mod conformance;
+pub mod limits;
 pub mod local;
 pub mod memory;
 

@@ -19,7 +19,6 @@ mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use longshore_path::VirtualPath;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
@@ -31,10 +30,6 @@ use crate::{
 };
 use errno::{error, naming_error};
 use resolve::Root;
-
-/// How long a kept part waits to be continued; after that it counts as not there and is removed when its directory
-/// is next used for parts.
-pub const PART_EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How paths are resolved beneath the root. Both ways refuse the same paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

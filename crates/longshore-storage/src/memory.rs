@@ -12,14 +12,11 @@ use std::time::SystemTime;
 
 use longshore_path::VirtualPath;
 
-use crate::backend::DEFAULT_READ_BYTES;
+use crate::limits::{BATCH_ENTRIES, DEFAULT_READ_BYTES};
 use crate::{
     Backend, Directory, Entry, ErrorKind, Operation, Part, Readable, Result, Timestamp, Upload, UploadRequest,
 };
 use tree::{Content, Tree};
-
-/// Entries per call of [`Directory::next_entries`].
-const BATCH_ENTRIES: usize = 256;
 
 /// A store in memory. Clones share it.
 #[derive(Clone)]

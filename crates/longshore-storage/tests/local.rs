@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use common::{Scratch, begin, check_error, list, not_run, on_disk, path, put, read, request};
-use longshore_storage::local::{InPlace, Local, LocalOptions, PART_EXPIRY, PartsPolicy, Resolver};
+use longshore_storage::limits::PART_EXPIRY;
+use longshore_storage::local::{InPlace, Local, LocalOptions, PartsPolicy, Resolver};
 use longshore_storage::{
     Abandoned, Backend, Durability, ErrorKind, Kind, Operation, Upload, UploadPlan, UploadRequest,
 };

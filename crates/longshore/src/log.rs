@@ -15,9 +15,7 @@ use longshore_server::verbs::{Direction, Verb};
 use longshore_server::{Event, EventKind, Observer};
 
 use crate::Failure;
-
-/// Lines that may wait to be written.
-const QUEUE_LINES: usize = 4096;
+use crate::limits::LOG_QUEUE_LINES;
 
 /// Prints what went wrong with the command itself.
 #[allow(clippy::print_stderr, reason = "the one place where the program complains")]
@@ -39,7 +37,7 @@ pub(crate) struct Writing(JoinHandle<()>);
 
 impl Log {
     pub(crate) fn start() -> (Log, Writing) {
-        let (lines, received) = sync_channel(QUEUE_LINES);
+        let (lines, received) = sync_channel(LOG_QUEUE_LINES);
         let lost = Arc::new(AtomicU64::new(0));
         let thread_lost = lost.clone();
         let thread = std::thread::spawn(move || write_lines(received, &thread_lost));

@@ -5,6 +5,7 @@
 
 mod announce;
 mod cli;
+mod limits;
 mod log;
 mod password;
 mod serve;

@@ -8,6 +8,7 @@ use rustix::fs::{
 use rustix::io::{Errno, Result};
 
 use super::resolve::Place;
+use crate::limits::ATTRIBUTE_LIMIT_BYTES;
 use crate::{Entry, FileId, Kind, Timestamp};
 
 /// What an open descriptor is.
@@ -120,15 +121,14 @@ fn is_inherited(name: &[u8]) -> bool {
 fn copy_extended(file: &OwnedFd, place: &Place) {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let Ok(old) = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty()) else { return };
-    // The limits of Linux (XATTR_LIST_MAX, XATTR_SIZE_MAX). Most files have none, and learn that for free.
-    const LIMIT_BYTES: usize = 65_536;
+    // Most files have none, and learn that for free.
     let listed = match rustix::fs::flistxattr_query(&old) {
         Ok(length) if length > 0 => length,
         _ => return,
     };
-    let mut names = vec![0_u8; listed.min(LIMIT_BYTES)];
+    let mut names = vec![0_u8; listed.min(ATTRIBUTE_LIMIT_BYTES)];
     let Ok(length) = rustix::fs::flistxattr(&old, &mut names[..]) else { return };
-    let mut value = vec![0_u8; LIMIT_BYTES];
+    let mut value = vec![0_u8; ATTRIBUTE_LIMIT_BYTES];
     for name in names[..length].split(|&byte| byte == 0).filter(|name| is_inherited(name)) {
         if let Ok(length) = rustix::fs::fgetxattr(&old, name, &mut value[..]) {
             let _ = rustix::fs::fsetxattr(file, name, &value[..length], XattrFlags::empty());

@@ -10,10 +10,8 @@ use longshore_path::VirtualPath;
 
 use super::errno::error;
 use super::{PartsPolicy, Store, attributes, part, text};
+use crate::limits::BATCH_ENTRIES;
 use crate::{Directory, Entry, FileId, Operation, Result, Timestamp};
-
-/// Entries per job: enough to make its cost small, few enough that the first ones leave early.
-const BATCH_ENTRIES: usize = 256;
 
 struct LocalDirectory {
     /// What the opening has read already.

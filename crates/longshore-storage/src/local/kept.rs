@@ -9,11 +9,10 @@ use rustix::io::{Errno, Result};
 use rustix::rand::GetRandomFlags;
 
 use super::resolve::Place;
-use super::{PART_EXPIRY, attributes, part};
+use super::{attributes, part};
 use crate::Timestamp;
+use crate::limits::{PART_EXPIRY, SWEEP_ENTRIES};
 
-/// Entries looked at by one sweep of expired parts: a bounded cost, in directories of any size.
-const SWEEP_ENTRIES: usize = 1024;
 /// Nobody but the server needs to read what is not whole; the final mode is set at the commit.
 const PART_MODE: Mode = Mode::from_raw_mode(0o600);
 

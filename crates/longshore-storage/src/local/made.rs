@@ -11,9 +11,7 @@ use rustix::io::{Errno, Result};
 
 use super::{Store, attributes, text};
 use crate::FileId;
-
-/// Directories remembered one by one. Beyond that, the next full commit syncs its whole file system instead.
-const LIMIT: usize = 4096;
+use crate::limits::MADE_LIMIT;
 
 #[derive(Default)]
 pub(super) struct Made(Mutex<State>);
@@ -33,7 +31,7 @@ impl Made {
     /// Remembers that the name of directory `id`, in the directory at `holder`, is new.
     pub(super) fn insert(&self, id: FileId, holder: VirtualPath) {
         let mut state = self.state();
-        if state.holders.len() >= LIMIT && !state.holders.contains_key(&id) {
+        if state.holders.len() >= MADE_LIMIT && !state.holders.contains_key(&id) {
             state.holders.clear();
             state.overflowed = true;
         }

@@ -10,7 +10,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::errno::error;
 use super::{Store, attributes, text};
-use crate::backend::DEFAULT_READ_BYTES;
+use crate::limits::DEFAULT_READ_BYTES;
 use crate::{Entry, ErrorKind, Operation, Readable, Result};
 use longshore_path::VirtualPath;
 

@@ -11,17 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::{Errno, Result};
 
 use super::Resolver;
-
-/// As the kernel's own limit: this many links are followed, the next one is refused.
-pub(super) const LINK_LIMIT: u32 = 40;
-/// Components a walk opens before it gives up. Links can make a path far longer than its text; the kernel does not
-/// mind, but each step of a walk is a system call.
-const STEP_LIMIT: u32 = 16_384;
-/// How often a resolution that a concurrent rename disturbed is begun anew.
-const ATTEMPTS: u32 = 64;
-/// How many of these are left to the kernel. It gives up on a `..` whenever anything at all was renamed meanwhile,
-/// anywhere on the machine; a walk is disturbed only by what happens on its own way.
-const KERNEL_ATTEMPTS: u32 = 8;
+use crate::limits::{KERNEL_ATTEMPTS, LINK_LIMIT, RESOLVE_ATTEMPTS, WALK_LIMIT_STEPS};
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -146,7 +136,7 @@ impl Root {
 
     /// Begins again while a concurrent rename disturbs. Whoever renames without end gets `EAGAIN`, not the processor.
     fn undisturbed<T>(&self, mut resolve: impl FnMut(&mut Attempt) -> Result<T>) -> Result<T> {
-        for attempt in 0..ATTEMPTS {
+        for attempt in 0..RESOLVE_ATTEMPTS {
             let strategy = if attempt < KERNEL_ATTEMPTS { self.strategy } else { Strategy::Walk };
             match resolve(&mut Attempt { strategy, links: 0, steps: 0 }) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
@@ -279,7 +269,7 @@ impl Attempt {
 
     fn step(&mut self) -> Result<()> {
         self.steps += 1;
-        if self.steps > STEP_LIMIT { Err(Errno::LOOP) } else { Ok(()) }
+        if self.steps > WALK_LIMIT_STEPS { Err(Errno::LOOP) } else { Ok(()) }
     }
 }
 

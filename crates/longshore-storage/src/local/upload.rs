@@ -13,13 +13,9 @@ use super::errno::error;
 use super::kept::{self, ActivePart};
 use super::resolve::Place;
 use super::{InPlace, Store, attributes, part, text};
+use crate::limits::{COPY_STEP_BYTES, OPEN_ATTEMPTS, UNIQUE_ATTEMPTS};
 use crate::unique::unique_name;
 use crate::{Abandoned, Committed, ErrorKind, Operation, Result, Upload, UploadPlan, UploadRequest};
-
-/// How often the opening looks again when the file changes under its eyes.
-const ATTEMPTS: u32 = 16;
-/// How many names are tried for [`UploadPlan::Unique`]; those after the ninth are random.
-const UNIQUE_ATTEMPTS: u32 = 64;
 
 /// The handle. Dropping it, and any job that still writes, ends the upload as abandoned.
 struct LocalUpload {
@@ -80,7 +76,7 @@ pub(super) fn open(store: Arc<Store>, mut request: UploadRequest) -> Result<Box<
         request.path = path;
         return Ok(begin(store, request, place, Start::part(part)));
     }
-    for _ in 0..ATTEMPTS {
+    for _ in 0..OPEN_ATTEMPTS {
         let place = store.root.target(text(&request.path)).map_err(error)?;
         if place.is_directory_itself() {
             return Err(ErrorKind::IsADirectory.into());
@@ -236,12 +232,11 @@ fn copy_front(store: &Store, request: &UploadRequest, place: &Place, length: u64
 
 /// Copies up to `length` octets from the beginning of the file at `place`; the kernel shares blocks where it can.
 fn copy(place: &Place, to: &OwnedFd, length: u64) -> rustix::io::Result<u64> {
-    const STEP_BYTES: u64 = 1 << 30;
     let flags = super::read::FLAGS | OFlags::NOFOLLOW;
     let from = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
     let (mut read, mut written) = (0_u64, 0_u64);
     while written < length {
-        let step = (length - written).min(STEP_BYTES) as usize;
+        let step = (length - written).min(COPY_STEP_BYTES) as usize;
         match rustix::fs::copy_file_range(&from, Some(&mut read), to, Some(&mut written), step) {
             // Some file systems say so instead of "not supported".
             Ok(0) => return copy_by_hand(&from, to, written, length),

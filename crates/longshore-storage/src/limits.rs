@@ -1,0 +1,40 @@
+//! Every bound of the stores, in one place.
+
+use std::time::Duration;
+
+/// How long a kept part waits to be continued; after that it counts as not there and is removed when its directory
+/// is next used for parts.
+pub const PART_EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Entries looked at by one sweep of expired parts: a bounded cost, in directories of any size.
+pub const SWEEP_ENTRIES: usize = 1024;
+
+/// Symbolic links that one path may lead through, as many as the kernel allows.
+pub const LINK_LIMIT: u32 = 40;
+/// Components that the walk without `openat2` opens before it gives up. Links can make a path far longer than its
+/// text; the kernel does not mind, but each step of a walk is a system call.
+pub const WALK_LIMIT_STEPS: u32 = 16_384;
+/// How often a resolution that a concurrent rename disturbed is begun anew.
+pub const RESOLVE_ATTEMPTS: u32 = 64;
+/// How many of these are left to the kernel. It gives up on a `..` whenever anything at all was renamed meanwhile,
+/// anywhere on the machine; a walk is disturbed only by what happens on its own way.
+pub const KERNEL_ATTEMPTS: u32 = 8;
+
+/// How often the opening of an upload looks again when the file changes under its eyes.
+pub const OPEN_ATTEMPTS: u32 = 16;
+/// How many names are tried for an upload that wants a free one; those after the ninth are random.
+pub const UNIQUE_ATTEMPTS: u32 = 64;
+/// Octets that one call copies of an old file when an upload goes on within it.
+pub const COPY_STEP_BYTES: u64 = 1 << 30;
+/// Bytes of the list, and of each value, of the extended attributes that a replaced file hands on (Linux'
+/// `XATTR_LIST_MAX` and `XATTR_SIZE_MAX`).
+pub const ATTRIBUTE_LIMIT_BYTES: usize = 65_536;
+/// New directories remembered one by one until they are synced. Beyond that, the next full commit syncs its whole
+/// file system instead.
+pub const MADE_LIMIT: usize = 4096;
+
+/// Entries per job of a listing: enough to make its cost small, few enough that the first ones leave early.
+pub const BATCH_ENTRIES: usize = 256;
+/// What a buffer without capacity is made to hold when it is read into.
+pub const DEFAULT_READ_BYTES: usize = 64 * 1024;
+
+const _: () = assert!(KERNEL_ATTEMPTS < RESOLVE_ATTEMPTS, "the walk must get its turn");
