@@ -1,1 +1,69 @@
-fn main() {}
+//! The project's own automation: `cargo xtask <command>`.
+//!
+//! `test` is the whole check in one command; every other command is one of its steps, to be run alone.
+//! Not inside: anything that a user of longshore needs, and the tests themselves, which live in their crates.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks through its streams"
+)]
+
+mod borders;
+mod interop;
+mod licences;
+mod peers;
+mod process;
+mod suite;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Errors end in a message for a person; no caller tells them apart.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [--no-install]   everything: peers, format, lints, docs, borders, licences, tidy, tests, foreign clients
+  peers [--no-install]  the foreign programs that the tests need; installs what is missing where it may
+  borders               no crate depends on what its border forbids
+  licences              every dependency has a licence that deny.toml allows
+  tidy [--fix]          ARCHITECTURE.md names what exists, sources are in order; --fix writes the tables anew
+  interop               builds the server, runs the foreign clients against it, prints the table of results";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = workspace_root();
+    let outcome = match arguments[..] {
+        ["test"] => suite::run(&root, peers::Install::WhereAllowed),
+        ["test", "--no-install"] => suite::run(&root, peers::Install::Never),
+        ["peers"] => peers::ensure(peers::Install::WhereAllowed),
+        ["peers", "--no-install"] => peers::ensure(peers::Install::Never),
+        ["borders"] => borders::check(&root),
+        ["licences"] => licences::check(&root),
+        ["tidy"] => tidy::check(&root, tidy::Mode::Check),
+        ["tidy", "--fix"] => tidy::check(&root, tidy::Mode::Fix),
+        ["interop"] => interop::run(&root),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("unknown command `{}`\n\n{USAGE}", arguments.join(" ")).into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace: the parent of this package's folder.
+fn workspace_root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().expect("this package lies in a folder of the workspace").to_path_buf()
+}

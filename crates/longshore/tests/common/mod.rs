@@ -1,6 +1,6 @@
 //! The program as a child process, and a client of raw lines. No foreign peers in here: those are in `interop/`.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

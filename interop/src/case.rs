@@ -1,0 +1,203 @@
+//! One client, one operation, one way of connecting.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::clients::{self, Client, Way, Who, is_peer_here};
+use crate::control::Control;
+use crate::results::attempt;
+use crate::run::{Finished, run};
+use crate::server::{PASSWORD, Server, USER};
+use crate::wait::wait_for;
+
+/// How long one run of a client may take; a run takes milliseconds, so only a hang is ever cut.
+const BOUND: Duration = Duration::from_secs(90);
+
+/// A client's way to a server, with folders of its own on both sides.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The server, which other ways of the same test use as well.
+    pub server: &'a Server,
+    /// How to connect.
+    pub way: Way,
+    folder: String,
+}
+
+/// Tries an operation on every way of the client, on one server, and writes down what worked.
+///
+/// # Panics
+/// When it failed on any way; the others are tried nevertheless.
+#[track_caller]
+pub fn each_way(client: Client, operation: &str, test: impl Fn(&Case<'_>)) {
+    if !is_peer_here(client.program()) {
+        return;
+    }
+    let server = Server::start();
+    let mut failed = Vec::new();
+    for way in client.ways() {
+        let case = Case::new(&server, way);
+        if attempt(&client.to_string(), operation, &way.to_string(), || test(&case)).is_err() {
+            failed.push(way.to_string());
+        }
+    }
+    assert!(failed.is_empty(), "{client}, {operation}: failed on {}", failed.join(", "));
+    server.stop();
+}
+
+impl<'a> Case<'a> {
+    /// Makes the folders.
+    ///
+    /// # Panics
+    /// When they exist already.
+    #[track_caller]
+    pub fn new(server: &'a Server, way: Way) -> Case<'a> {
+        let folder = way.to_string().to_lowercase().replace(' ', "-");
+        for side in [server.served(), server.clients()] {
+            fs::create_dir(side.join(&folder)).expect("a folder for each way");
+        }
+        Case { server, way, folder }
+    }
+
+    /// Where the server keeps a file of this case.
+    pub fn inside(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.server.served().join(&self.folder).join(name.as_ref())
+    }
+
+    /// Where the client keeps a file of this case.
+    pub fn outside(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.server.clients().join(&self.folder).join(name.as_ref())
+    }
+
+    /// The path of a file of this case as the server's clients say it.
+    pub fn remote(&self, name: &str) -> String {
+        format!("/{}/{name}", self.folder)
+    }
+
+    /// A URL for curl; an empty name is the folder of this case.
+    pub fn url(&self, name: impl AsRef<OsStr>) -> String {
+        let mut path = self.remote("").into_bytes();
+        path.extend_from_slice(clients::name_bytes(&name));
+        clients::url(self.server.address(self.way.family), &path)
+    }
+
+    /// A curl that connects this way; options and URLs are the caller's.
+    pub fn curl(&self, who: Who) -> Command {
+        clients::curl(self.way, who)
+    }
+
+    /// Runs a curl with these arguments as the account.
+    #[track_caller]
+    pub fn run_curl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Finished {
+        run(self.curl(Who::Account).args(arguments), BOUND)
+    }
+
+    /// An lftp that connects this way; it begins in this case's folders on both sides.
+    pub fn lftp(&self, who: Who, script: impl AsRef<OsStr>) -> Command {
+        let mut text = OsString::from(format!("cd \"{}\"\nlcd ", self.remote("")));
+        text.push(clients::lftp_quoted(clients::name_bytes(&self.outside(""))));
+        text.push("\n");
+        text.push(script.as_ref());
+        clients::lftp(self.server, self.way, who, &text)
+    }
+
+    /// Runs a script of lftp as the account.
+    #[track_caller]
+    pub fn run_lftp(&self, script: impl AsRef<OsStr>) -> Finished {
+        run(&mut self.lftp(Who::Account, script), BOUND)
+    }
+
+    /// A script of `scripts/` that connects this way; it begins in this case's folders on both sides.
+    pub fn ftplib<S: AsRef<OsStr>>(
+        &self,
+        who: Who,
+        script: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = clients::ftplib(self.server, self.way, who, script);
+        command.arg(self.remote("")).args(arguments).current_dir(self.outside(""));
+        command
+    }
+
+    /// Runs a script of `scripts/` to its end.
+    #[track_caller]
+    pub fn run_ftplib<S: AsRef<OsStr>>(
+        &self,
+        who: Who,
+        script: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Finished {
+        run(&mut self.ftplib(who, script, arguments), BOUND)
+    }
+
+    /// A raw control connection of the account.
+    #[track_caller]
+    pub fn control(&self) -> Control {
+        Control::login(self.server.address(self.way.family), USER, PASSWORD)
+    }
+
+    /// Waits until the server keeps a part of an upload in this case's folder, under whatever name.
+    #[track_caller]
+    pub fn wait_for_a_part(&self) {
+        wait_for("a part of the upload", BOUND, || {
+            let sizes = self.names("").into_iter().filter_map(|name| fs::metadata(self.inside(name)).ok());
+            sizes.map(|metadata| metadata.len()).find(|&size| size >= 1 << 20)
+        });
+    }
+
+    /// Lets an upload of these bytes break off in the middle with a reset, and shows that its part is hidden: no
+    /// such file is there, yet SIZE tells where to go on.
+    #[track_caller]
+    pub fn leave_a_part(&self, name: &str, bytes: &[u8]) {
+        let mut control = self.control();
+        let path = self.remote(name);
+        let data = control.begin_upload(&path, &bytes[..bytes.len() / 2]);
+        self.wait_for_a_part();
+        Control::reset(data);
+        let reply = control.reply();
+        assert_eq!(reply.code, 426, "{reply:?}");
+        assert!(!self.inside(name).exists(), "a part stands under the final name");
+        let part = control.size(&path).expect("SIZE tells what is there");
+        assert!(part > 0 && part < bytes.len() as u64, "{part} bytes are there");
+    }
+
+    /// What the server keeps under a name.
+    #[track_caller]
+    pub fn stored(&self, name: impl AsRef<OsStr>) -> Vec<u8> {
+        let path = self.inside(name);
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// What the client has under a name.
+    #[track_caller]
+    pub fn received(&self, name: impl AsRef<OsStr>) -> Vec<u8> {
+        let path = self.outside(name);
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Puts a file into the served folder, behind the server's back.
+    #[track_caller]
+    pub fn place(&self, name: impl AsRef<OsStr>, bytes: impl AsRef<[u8]>) {
+        fs::write(self.inside(name), bytes).expect("the served folder takes files");
+    }
+
+    /// Gives the client a file to send, and its path.
+    #[track_caller]
+    pub fn prepare(&self, name: impl AsRef<OsStr>, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.outside(name);
+        fs::write(&path, bytes).expect("the client's folder takes files");
+        path
+    }
+
+    /// The names in a folder below the served one, sorted.
+    #[track_caller]
+    pub fn names(&self, folder: &str) -> Vec<OsString> {
+        let entries = fs::read_dir(self.inside(folder)).expect("the folder is there");
+        let mut names: Vec<OsString> =
+            entries.map(|entry| entry.expect("the folder can be read").file_name()).collect();
+        names.sort();
+        names
+    }
+}

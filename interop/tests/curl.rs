@@ -1,0 +1,335 @@
+//! curl against longshore.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, SystemTime};
+
+use longshore_interop::{
+    Case, Client, Running, Who, assert_same_bytes, each_way, odd_names, pattern, run, sizes, wait_for,
+};
+
+const BOUND: Duration = Duration::from_secs(60);
+/// 2001-02-03 04:05:06 UTC.
+const MODIFIED: Duration = Duration::from_secs(981_173_106);
+
+/// curl's exit codes, as its manual has them.
+const LOGIN_DENIED: i32 = 67;
+const QUOTE_ERROR: i32 = 21;
+const UPLOAD_FAILED: i32 = 25;
+const REMOTE_FILE_NOT_FOUND: i32 = 78;
+
+/// Runs commands before a request that transfers nothing.
+#[track_caller]
+fn quote(case: &Case<'_>, commands: &[&str]) {
+    let quotes = commands.iter().flat_map(|command| ["--quote", command]);
+    case.run_curl(quotes.chain(["--head", &case.url("")])).succeeded();
+}
+
+fn names(lines: &[&[u8]], name: impl Fn(&str) -> String) -> Vec<String> {
+    let mut names: Vec<String> = lines.iter().map(|line| name(&String::from_utf8_lossy(line))).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn upload() {
+    each_way(Client::Curl, "upload", |case| {
+        for (seed, size) in sizes().into_iter().enumerate() {
+            let bytes = pattern(size, seed as u32);
+            let local = case.prepare("local", &bytes);
+            let name = format!("up-{size}");
+            case.run_curl(["--upload-file", &local.to_string_lossy(), &case.url(&name)]).succeeded();
+            assert_same_bytes(&name, &case.stored(&name), &bytes);
+        }
+        assert_eq!(case.names("").len(), sizes().len(), "nothing but the files: {:?}", case.names(""));
+    });
+}
+
+#[test]
+fn upload_replaces() {
+    each_way(Client::Curl, "upload over a file", |case| {
+        case.place("file", pattern(65_536, 1));
+        let local = case.prepare("local", "shorter");
+        case.run_curl(["--upload-file", &local.to_string_lossy(), &case.url("file")]).succeeded();
+        assert_eq!(case.stored("file"), b"shorter");
+    });
+}
+
+#[test]
+fn download() {
+    each_way(Client::Curl, "download", |case| {
+        for (seed, size) in sizes().into_iter().enumerate() {
+            let bytes = pattern(size, seed as u32);
+            let name = format!("down-{size}");
+            case.place(&name, &bytes);
+            let finished = case.run_curl([case.url(&name)]).succeeded();
+            assert_same_bytes(&name, &finished.stdout, &bytes);
+        }
+    });
+}
+
+#[test]
+fn several_files_in_one_session() {
+    each_way(Client::Curl, "several files in one session", |case| {
+        let mut arguments = Vec::new();
+        for number in 0..20 {
+            let name = format!("file-{number}");
+            case.place(&name, pattern(1000 + number, number as u32));
+            arguments.extend([
+                "--output".to_owned(),
+                case.outside(&name).to_string_lossy().into_owned(),
+                case.url(&name),
+            ]);
+        }
+        case.run_curl(arguments).succeeded();
+        for number in 0..20 {
+            let name = format!("file-{number}");
+            assert_same_bytes(&name, &case.received(&name), &pattern(1000 + number, number as u32));
+        }
+    });
+}
+
+#[test]
+fn download_is_resumed() {
+    each_way(Client::Curl, "resume a download after SIGKILL", |case| {
+        let bytes = pattern(10 * 1024 * 1024, 7);
+        case.place("big", &bytes);
+        let local = case.outside("big");
+        let local_name = local.to_string_lossy();
+        let mut slow = case.curl(Who::Account);
+        slow.args(["--limit-rate", "4M", "--output", &local_name, &case.url("big")]);
+        let slow = Running::start(&mut slow);
+        wait_for("a part of the download", BOUND, || {
+            fs::metadata(&local).ok().filter(|metadata| metadata.len() >= 1 << 20)
+        });
+        slow.kill();
+        let part = case.received("big").len();
+        assert!(part < bytes.len(), "curl was done before it was killed");
+        case.run_curl(["--continue-at", "-", "--output", &local_name, &case.url("big")]).succeeded();
+        assert_same_bytes("big", &case.received("big"), &bytes);
+    });
+}
+
+#[test]
+fn upload_is_resumed() {
+    each_way(Client::Curl, "resume an upload after SIGKILL", |case| {
+        let bytes = pattern(10 * 1024 * 1024, 8);
+        let local = case.prepare("big", &bytes);
+        let local_name = local.to_string_lossy();
+        let mut slow = case.curl(Who::Account);
+        slow.args(["--limit-rate", "4M", "--upload-file", &local_name, &case.url("big")]);
+        let slow = Running::start(&mut slow);
+        case.wait_for_a_part();
+        slow.kill();
+        case.server.wait_for_line_about(&case.remote("big"));
+        let part = case.control().size(&case.remote("big")).expect("SIZE tells what is there");
+        assert!(part > 0 && part < bytes.len() as u64, "{part} bytes are there");
+        case.run_curl(["--continue-at", "-", "--upload-file", &local_name, &case.url("big")]).succeeded();
+        assert_same_bytes("big", &case.stored("big"), &bytes);
+        assert_eq!(case.names(""), ["big"], "the part is gone");
+    });
+}
+
+#[test]
+fn upload_is_resumed_after_a_reset() {
+    each_way(Client::Curl, "resume an upload after a reset", |case| {
+        let bytes = pattern(10 * 1024 * 1024, 8);
+        case.leave_a_part("big", &bytes);
+        let listed = case.run_curl(["--list-only", &case.url("")]).succeeded();
+        assert_eq!(listed.lines().len(), 0, "the part is hidden: {listed}");
+        let missing = case.run_curl([case.url("big")]).failed();
+        assert_eq!(missing.status.code(), Some(REMOTE_FILE_NOT_FOUND), "{missing}");
+        let local = case.prepare("big", &bytes);
+        case.run_curl(["--continue-at", "-", "--upload-file", &local.to_string_lossy(), &case.url("big")])
+            .succeeded();
+        assert_same_bytes("big", &case.stored("big"), &bytes);
+        assert_eq!(case.names(""), ["big"], "the part is gone");
+    });
+}
+
+#[test]
+fn append() {
+    each_way(Client::Curl, "append", |case| {
+        let local = case.prepare("local", "second");
+        let local = local.to_string_lossy();
+        case.place("file", "first ");
+        case.run_curl(["--append", "--upload-file", &local, &case.url("file")]).succeeded();
+        assert_eq!(case.stored("file"), b"first second");
+        case.run_curl(["--append", "--upload-file", &local, &case.url("new")]).succeeded();
+        assert_eq!(case.stored("new"), b"second");
+    });
+}
+
+#[test]
+fn range() {
+    each_way(Client::Curl, "a range, cut short", |case| {
+        let bytes = pattern(10 * 1024 * 1024, 9);
+        case.place("big", &bytes);
+        for (range, expected) in [
+            ("0-99", &bytes[..100]),
+            ("5000-9999", &bytes[5000..10_000]),
+            ("-100", &bytes[bytes.len() - 100..]),
+        ] {
+            let finished = case.run_curl(["--range", range, &case.url("big")]).succeeded();
+            assert_same_bytes(range, &finished.stdout, expected);
+        }
+    });
+}
+
+#[test]
+fn list() {
+    each_way(Client::Curl, "LIST, NLST, MLSD", |case| {
+        fs::create_dir(case.inside("listed")).expect("a folder");
+        let mut expected: Vec<String> = (0..300).map(|number| format!("file-{number}")).collect();
+        for (size, name) in expected.iter().enumerate() {
+            case.place(format!("listed/{name}"), pattern(size, 1));
+        }
+        fs::create_dir(case.inside("listed/directory")).expect("a folder");
+        expected.push("directory".to_owned());
+        expected.sort();
+
+        let url = case.url("listed/");
+        let list = case.run_curl([&url]).succeeded();
+        assert_eq!(
+            names(&list.lines(), |line| line.split_whitespace().nth(8).unwrap_or("?").to_owned()),
+            expected
+        );
+        for line in list.lines().into_iter().map(String::from_utf8_lossy) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(line.starts_with('d'), fields[8] == "directory", "{line}");
+            if let Some(size) = fields[8].strip_prefix("file-") {
+                assert_eq!(fields[4], size, "{line}");
+            }
+        }
+
+        let nlst = case.run_curl(["--list-only", &url]).succeeded();
+        assert_eq!(names(&nlst.lines(), str::to_owned), expected);
+
+        let mlsd = case.run_curl(["--request", "MLSD", &url]).succeeded();
+        let is_itself = |line: &[u8]| {
+            String::from_utf8_lossy(line).to_lowercase().contains("type=cdir")
+                || String::from_utf8_lossy(line).to_lowercase().contains("type=pdir")
+        };
+        let lines: Vec<&[u8]> = mlsd.lines().into_iter().filter(|line| !is_itself(line)).collect();
+        assert_eq!(
+            names(&lines, |line| line.split_once(' ').map_or("?", |(_, name)| name).to_owned()),
+            expected
+        );
+
+        fs::create_dir(case.inside("empty")).expect("a folder");
+        let empty = case.run_curl(["--list-only", &case.url("empty/")]).succeeded();
+        assert_eq!(empty.lines().len(), 0, "{empty}");
+    });
+}
+
+#[test]
+fn rename_delete_and_directories() {
+    each_way(Client::Curl, "rename, delete, MKD, RMD", |case| {
+        case.place("old", "content");
+        quote(case, &[&format!("RNFR {}", case.remote("old")), &format!("RNTO {}", case.remote("new name"))]);
+        assert_eq!(case.names(""), ["new name"]);
+        assert_eq!(case.stored("new name"), b"content");
+        quote(case, &[&format!("DELE {}", case.remote("new name"))]);
+        quote(case, &[&format!("MKD {}", case.remote("made"))]);
+        assert!(case.inside("made").is_dir());
+        quote(case, &[&format!("RMD {}", case.remote("made"))]);
+        assert_eq!(case.names(""), Vec::<&str>::new());
+
+        let local = case.prepare("local", "deep");
+        let url = case.url("a/b/c/file");
+        case.run_curl(["--ftp-create-dirs", "--upload-file", &local.to_string_lossy(), &url]).succeeded();
+        assert_eq!(case.stored("a/b/c/file"), b"deep");
+    });
+}
+
+#[test]
+fn odd_names_survive() {
+    each_way(Client::Curl, "odd names", |case| {
+        let mut expected: Vec<Vec<u8>> =
+            odd_names().into_iter().map(|name| name.as_bytes().to_vec()).collect();
+        expected.push(b"latin-1 \xE9t\xE9".to_vec());
+        expected.push(b"not UTF-8 \x80\xFE\xFF".to_vec());
+        expected.sort();
+        for name in &expected {
+            let name = std::ffi::OsStr::from_bytes(name);
+            let content = [b"content of ", name.as_bytes()].concat();
+            let local = case.prepare("local", &content);
+            case.run_curl(["--upload-file", &local.to_string_lossy(), &case.url(name)]).succeeded();
+            assert_same_bytes(&name.to_string_lossy(), &case.stored(name), &content);
+            let finished = case.run_curl([case.url(name)]).succeeded();
+            assert_same_bytes(&name.to_string_lossy(), &finished.stdout, &content);
+        }
+        let listed = case.run_curl(["--list-only", &case.url("")]).succeeded();
+        let mut listed: Vec<Vec<u8>> = listed.lines().into_iter().map(<[u8]>::to_vec).collect();
+        listed.sort();
+        assert_eq!(listed, expected);
+        for name in odd_names() {
+            quote(case, &[&format!("DELE {}", case.remote(name))]);
+        }
+        assert_eq!(case.names("").len(), 2);
+    });
+}
+
+#[test]
+fn text() {
+    each_way(Client::Curl, "ASCII", |case| {
+        case.place("unix", "one\ntwo\n\nno end");
+        // curl itself converts line ends in both directions; what is on the wire between is ftplib's test.
+        let finished = case.run_curl(["--use-ascii", &case.url("unix")]).succeeded();
+        assert_same_bytes("unix", &finished.stdout, b"one\ntwo\n\nno end");
+        let local = case.prepare("local", "one\ntwo\n");
+        case.run_curl(["--use-ascii", "--upload-file", &local.to_string_lossy(), &case.url("up")])
+            .succeeded();
+        assert_eq!(case.stored("up"), b"one\ntwo\n");
+    });
+}
+
+#[test]
+fn size_and_time() {
+    each_way(Client::Curl, "SIZE, MDTM", |case| {
+        case.place("dated", pattern(12_345, 3));
+        let file =
+            fs::File::options().write(true).open(case.inside("dated")).expect("the file was made just now");
+        file.set_modified(SystemTime::UNIX_EPOCH + MODIFIED).expect("our own file");
+        let head = case.run_curl(["--head", &case.url("dated")]).succeeded();
+        assert!(head.says("Content-Length: 12345"), "{head}");
+        assert!(head.says("Last-Modified: Sat, 03 Feb 2001 04:05:06 GMT"), "{head}");
+        let local = case.outside("dated");
+        case.run_curl(["--remote-time", "--output", &local.to_string_lossy(), &case.url("dated")])
+            .succeeded();
+        let modified = fs::metadata(&local).and_then(|metadata| metadata.modified()).expect("a time");
+        assert_eq!(modified.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970"), MODIFIED);
+    });
+}
+
+#[test]
+fn anonymous_may_read_only() {
+    each_way(Client::Curl, "anonymous reads, may not write", |case| {
+        case.place("public", "for all");
+        let read = run(case.curl(Who::Anonymous).arg(case.url("public")), BOUND).succeeded();
+        assert_eq!(read.stdout, b"for all");
+
+        let local = case.prepare("local", "not wanted");
+        let mut write = case.curl(Who::Anonymous);
+        write.args(["--verbose", "--upload-file", &local.to_string_lossy(), &case.url("intruder")]);
+        let write = run(&mut write, BOUND).failed();
+        assert_eq!(write.status.code(), Some(UPLOAD_FAILED), "{write}");
+        assert!(write.says("No permission"), "the reply says why: {write}");
+
+        let dele = format!("DELE {}", case.remote("public"));
+        let delete =
+            run(case.curl(Who::Anonymous).args(["--quote", &dele, "--head", &case.url("")]), BOUND).failed();
+        assert_eq!(delete.status.code(), Some(QUOTE_ERROR), "{delete}");
+        assert_eq!(case.names(""), ["public"]);
+    });
+}
+
+#[test]
+fn refusals_are_understood() {
+    each_way(Client::Curl, "wrong password, missing file", |case| {
+        let refused = run(case.curl(Who::Impostor).arg(case.url("")), BOUND).failed();
+        assert_eq!(refused.status.code(), Some(LOGIN_DENIED), "{refused}");
+        let missing = case.run_curl([case.url("nowhere")]).failed();
+        assert_eq!(missing.status.code(), Some(REMOTE_FILE_NOT_FOUND), "{missing}");
+    });
+}
