@@ -84,7 +84,7 @@ enum Arrived {
 
 /// What came of a login or an operation of storage.
 enum Done {
-    Login { id: OperationId, user: Vec<u8>, verdict: Verdict },
+    Login { id: OperationId, verdict: Verdict },
     Storage { id: OperationId, performed: Performed },
 }
 
@@ -190,8 +190,8 @@ impl Driver {
             Happening::Urgent => self.hand_in(Input::Urgent),
             Happening::Timeout => self.hand_in(Input::Timeout),
             Happening::Shutdown => self.hand_in(Input::Shutdown),
-            Happening::Work(Done::Login { id, user, verdict }) => {
-                let outcome = self.logged_in(user, verdict);
+            Happening::Work(Done::Login { id, verdict }) => {
+                let outcome = self.logged_in(verdict);
                 self.hand_in(Input::Login(id, outcome));
             }
             Happening::Work(Done::Storage { id, performed }) => {
@@ -221,7 +221,7 @@ impl Driver {
         }
     }
 
-    fn logged_in(&mut self, user: Vec<u8>, verdict: Verdict) -> LoginOutcome {
+    fn logged_in(&mut self, verdict: Verdict) -> LoginOutcome {
         let rejection = match verdict {
             Ok(account) => match self.shared.config.trees.of(&account) {
                 Some(backend) => {
@@ -238,7 +238,6 @@ impl Driver {
             },
             Err(rejection) => rejection,
         };
-        let _ = user;
         self.reading.rejection = Some(rejection);
         LoginOutcome::Rejected
     }
@@ -257,11 +256,10 @@ impl Driver {
                         peer: self.connection.peer.ip(),
                     };
                     let shared = self.shared.clone();
-                    let user = attempt.user.clone();
                     self.work = Some(Box::pin(async move {
                         let answer = shared.config.accounts.authenticate(attempt);
                         let verdict = shared.pool.judge(answer).await;
-                        Done::Login { id, user, verdict }
+                        Done::Login { id, verdict }
                     }));
                 }
                 Output::Logout => self.tenant = None,

@@ -474,8 +474,9 @@ impl Session {
         let Stage::Transfer(transfer) = &self.stage else {
             return;
         };
-        // Cameras close both connections at once: an upload may still end in order.
-        if ending == Ending::Closed && transfer.receives() && transfer.moving().is_some() {
+        // Cameras close both connections at once, some before they have read the mark: an upload may still end in
+        // order.
+        if ending == Ending::Closed && transfer.receives() {
             self.timers.grace_ends = Some(self.now + Duration::from_secs(LOST_CONTROL_GRACE_SECONDS));
         } else {
             self.stop_transfer(Stop::ControlLost);

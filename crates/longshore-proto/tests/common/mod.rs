@@ -4,7 +4,7 @@
 //!
 //! Not inside: any test.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of the world")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test program uses its own part of the world")]
 
 mod files;
 mod judge;
