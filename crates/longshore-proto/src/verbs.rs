@@ -154,8 +154,10 @@ pub enum Failures {
     Listing,
     /// As `Listing`, and 554 for an offset behind the end: RETR.
     Retrieve,
-    /// 553, 450, 451, 452, 552, 554: STOR, STOU, APPE.
+    /// 553, 450, 451, 452, 552, 554: STOR, APPE.
     Store,
+    /// As `Store`, but never restarted, so without 554: STOU.
+    StoreUnique,
     /// 553 for everything: RNTO.
     Rename,
     /// 450 for everything: STAT.
@@ -195,6 +197,10 @@ impl Failures {
                 Failure::Busy => Busy,
                 Failure::NotEmpty | Failure::Unsupported | Failure::Fault => StorageFailed,
                 other => Failures::by_target(other),
+            },
+            Failures::StoreUnique => match failure {
+                Failure::BeyondEnd => StorageFailed,
+                other => Failures::Store.situation(other),
             },
             Failures::Rename => Failures::by_target(failure),
         }
@@ -313,7 +319,7 @@ verbs! {
     Pass ["PASS"] "PASS <password>" "finishes the login" after User PassWithoutUser
         => Always Ignored drop [LoggedIn LoginRejected LoginAttempts];
     Acct ["ACCT"] "ACCT <account>" "is accepted and not needed" => LoggedIn Ignored drop [AccountSuperfluous];
-    Rein ["REIN"] "REIN" "forgets everything but the connection" => Always Ignored drop [Reset];
+    Rein ["REIN"] "REIN" "forgets everything but the connection" => LoggedIn Ignored drop [Reset];
     Quit ["QUIT"] "QUIT" "ends the session after every command before it" => Always Ignored drop [Goodbye];
 
     // Directories.
@@ -348,7 +354,7 @@ verbs! {
     Stor ["STOR"] "STOR <file>" "stores a file" transfer Receive failures Store
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadStalled WriteFailed RestNotFollowed
             RestartInText];
-    Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures Store
+    Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures StoreUnique
         => LoggedIn Checked drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled WriteFailed];
     Appe ["APPE"] "APPE <file>" "adds to the end of a file" transfer Receive failures Store
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadStalled WriteFailed RestNotFollowed
@@ -357,7 +363,7 @@ verbs! {
         => LoggedIn Checked keep [SpaceFine SpaceUnknown SpaceShort];
     Rest ["REST"] "REST <offset>" "lets the next RETR, STOR or APPE begin there (RFC 3659)" feature "REST STREAM"
         => LoggedIn Checked drop [RestartAccepted];
-    Abor ["ABOR"] "ABOR" "stops the transfer" => Always Ignored drop [Aborted NothingToAbort];
+    Abor ["ABOR"] "ABOR" "stops the transfer" => LoggedIn Ignored drop [Aborted NothingToAbort];
     Rnfr ["RNFR"] "RNFR <path>" "names what RNTO renames" failures File => LoggedIn Checked drop [RenamePending];
     Rnto ["RNTO"] "RNTO <path>" "gives it its new name" after Rnfr RntoWithoutRnfr failures Rename
         => LoggedIn Checked drop [Renamed];
@@ -395,7 +401,7 @@ verbs! {
     // Known, and not offered.
     Auth ["AUTH"] "AUTH TLS" "would start TLS (RFC 4217)" => NotOffered Ignored drop [];
     Pbsz ["PBSZ"] "PBSZ 0" "would prepare PROT (RFC 4217)" => NotOffered Ignored drop [];
-    Prot ["PROT"] "PROT C | P" "would protect data connections (RFC 4217)" => NotOffered Ignored drop [];
+    Prot ["PROT"] "PROT C | P" "would protect data connections (RFC 4217)" => NotOffered Ignored keep [];
     Ccc ["CCC"] "CCC" "would end TLS on the control connection (RFC 4217)" => NotOffered Ignored drop [];
     Adat ["ADAT"] "ADAT <base64>" "would go on with AUTH (RFC 2228)" => NotOffered Ignored drop [];
     Conf ["CONF"] "CONF <base64>" "would be a confidential command (RFC 2228)" => NotOffered Ignored drop [];

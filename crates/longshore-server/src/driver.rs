@@ -32,6 +32,7 @@ use crate::limits::{
 };
 use crate::listener::Shared;
 use crate::transfer::{self, Moved};
+use crate::unsent::Unsent;
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
@@ -54,14 +55,6 @@ pub(crate) struct Driver {
     /// The session has said its last.
     closing: bool,
     sleep: Option<Pin<Box<Sleep>>>,
-}
-
-/// Replies that have not gone out.
-#[derive(Default)]
-struct Unsent {
-    bytes: Vec<u8>,
-    sent: usize,
-    blocked_since: Option<Instant>,
 }
 
 /// What the running transfer holds.
@@ -148,7 +141,7 @@ impl Driver {
     }
 
     /// Runs the session to its end.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(&mut self) {
         self.tell(EventKind::Connected);
         self.carry_out();
         while !self.closing {
@@ -247,7 +240,7 @@ impl Driver {
         while let Some(output) = self.session.next() {
             match output {
                 Output::Reply(reply) => {
-                    reply.write(self.shared.config.texts.as_ref(), &mut self.unsent.bytes);
+                    reply.write(self.shared.config.texts.as_ref(), self.unsent.end());
                 }
                 Output::Login(id, request) => {
                     let attempt = Attempt {
@@ -277,6 +270,8 @@ impl Driver {
             StorageOp::OpenRetrieve { .. } | StorageOp::OpenListing { .. } | StorageOp::OpenUpload { .. }
         ) {
             self.transfer.opened_at = Some(Instant::now());
+            // What an earlier command failed of is not told of this one.
+            self.transfer.cause = None;
         }
         let opened = std::mem::take(&mut self.transfer.opened);
         let shared = self.shared.clone();
@@ -487,7 +482,7 @@ impl Driver {
 
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
         let session = self.session.deadline().map(|moment| self.started + moment.0);
-        let unsent = self.unsent.blocked_since.map(|since| since + CONTROL_WRITE_TIMEOUT);
+        let unsent = self.unsent.blocked_since().map(|since| since + CONTROL_WRITE_TIMEOUT);
         let Some(at) = [session, unsent].into_iter().flatten().min() else {
             return Poll::Pending;
         };
@@ -509,9 +504,9 @@ impl Driver {
     }
 
     /// Sends what is unsent and ends the connection so that the client reads all of it.
-    async fn say_the_rest(mut self) {
+    async fn say_the_rest(&mut self) {
         self.data.release();
-        drop(self.transfer);
+        self.transfer = Transfer::default();
         let stream = &self.stream;
         let farewell = async {
             let flushed = poll_fn(|context| match self.unsent.poll_flush(stream, context) {
@@ -544,44 +539,18 @@ fn read_away(stream: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-impl Unsent {
-    fn len(&self) -> usize {
-        self.bytes.len() - self.sent
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_size<'a, F: Future>(_: impl FnOnce(&'a mut Driver) -> F) -> usize {
+        size_of::<F>()
     }
 
-    fn clear(&mut self) {
-        *self = Unsent::default();
-    }
-
-    /// A client that always leaves something unread must not let what it has read pile up.
-    fn forget_sent(&mut self) {
-        if self.sent > self.len() {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-    }
-
-    /// Writes as much as goes. `Ok` whether or not anything is left; then the context is woken when more goes.
-    fn poll_flush(&mut self, stream: &TcpStream, context: &mut Context<'_>) -> io::Result<()> {
-        while self.len() > 0 {
-            match stream.try_write(&self.bytes[self.sent..]) {
-                Ok(count) => {
-                    self.sent += count;
-                    self.blocked_since = None;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.forget_sent();
-                    self.blocked_since.get_or_insert_with(Instant::now);
-                    match stream.poll_write_ready(context) {
-                        Poll::Pending => return Ok(()),
-                        Poll::Ready(ready) => ready?,
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        // An idle session keeps no buffer.
-        self.clear();
-        Ok(())
+    /// Thousands of sessions wait at the same time: what each carries is counted, and buffers are not among it.
+    #[test]
+    fn a_session_that_waits_is_small() {
+        assert!(size_of::<Driver>() <= 1280, "{}", size_of::<Driver>());
+        assert!(future_size(Driver::run) <= 128, "{}", future_size(Driver::run));
     }
 }

@@ -18,6 +18,7 @@ mod driver;
 mod events;
 mod listener;
 mod transfer;
+mod unsent;
 mod work;
 
 pub use config::{Config, Trees};

@@ -227,10 +227,13 @@ fn greet(
         }
     };
     let stream = Arc::new(stream);
-    let driver = Driver::new(shared.clone(), number, stream.clone(), connection, ended.clone());
+    // Boxed, for a value that moves into a future takes its room there twice.
+    let mut driver = Box::new(Driver::new(shared.clone(), number, stream.clone(), connection, ended.clone()));
     let (shared, alive) = (shared.clone(), alive.clone());
     tokio::spawn(async move {
-        if let Err(payload) = contained(driver.run()).await {
+        let outcome = contained(driver.run()).await;
+        drop(driver);
+        if let Err(payload) = outcome {
             say_last(&stream, &shared, &Reply::new(Situation::Fault));
             let message = payload
                 .downcast_ref::<&str>()

@@ -146,6 +146,7 @@ mod tests {
     #[test]
     fn the_whole_table() {
         type Step = fn(&mut Arrangement) -> Held;
+        type Case = (&'static str, Arrangement, Step, Result<(), Situation>, Held);
         let used_up: Step = |arrangement| {
             arrangement.use_up();
             Held::Nothing
@@ -155,7 +156,7 @@ mod tests {
         let gone = Arrangement::Gone(Gone::ClosedByRefusal);
         let late = Arrangement::Gone(Gone::Expired);
         use Situation::{ArrangementExpired, ClosedByRefusal, NothingArranged};
-        let table: &[(&str, Arrangement, Step, Result<(), Situation>, Held)] = &[
+        let table: &[Case] = &[
             ("unused", Arrangement::Nothing, |_| Held::Nothing, Err(NothingArranged), Held::Nothing),
             ("used", passive(), used_up, Err(NothingArranged), Held::Nothing),
             ("refused", passive(), Arrangement::refuse_upload, Err(ClosedByRefusal), Held::Release),

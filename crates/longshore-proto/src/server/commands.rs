@@ -98,7 +98,8 @@ impl Session {
                 self.answer(verb, Reply::new(Situation::RestartAccepted).with("offset", offset));
             }
             Command::Abor => {
-                let idle = self.arrangement.route().is_err() && !self.abort_did_something();
+                let did_something = self.abort_did_something();
+                let idle = self.arrangement.route().is_err() && !did_something;
                 let held = self.arrangement.close();
                 self.let_go(held);
                 let situation = if idle { Situation::NothingToAbort } else { Situation::Aborted };
@@ -425,7 +426,7 @@ impl Session {
                     "{} {}: {} bytes moved so far",
                     transfer.verb().name(),
                     transfer.path(),
-                    bytes.unwrap_or(0)
+                    bytes.unwrap_or(transfer.bytes())
                 )
             }
             (_, Ok(Route::Passive { port })) => format!("passive port {port} waits for a data connection"),

@@ -69,13 +69,10 @@ impl Session {
     }
 
     pub(super) fn handle_login(&mut self, id: OperationId, outcome: LoginOutcome) {
-        let (user, expected) = match &mut self.stage {
-            Stage::AwaitLogin { id, user } => (std::mem::take(user), *id),
+        let user = match &mut self.stage {
+            Stage::AwaitLogin { id: expected, user } if *expected == id => std::mem::take(user),
             _ => return,
         };
-        if id != expected {
-            return;
-        }
         match outcome {
             LoginOutcome::Accepted { account, directory } => {
                 self.stage = Stage::Idle;

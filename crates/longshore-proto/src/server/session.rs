@@ -74,6 +74,16 @@ pub(super) enum Restart {
     Broken(u64),
 }
 
+impl Restart {
+    /// What is left of it when something comes between.
+    fn broken(self) -> Restart {
+        match self {
+            Restart::At(offset) => Restart::Broken(offset),
+            other => other,
+        }
+    }
+}
+
 /// What the running command waits for.
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -208,12 +218,14 @@ impl Session {
             Stage::Transfer(transfer) => transfer.deadline(),
             _ => None,
         };
-        // A port in use by the running transfer expires with it, not by its own time.
-        let arrangement = match &self.stage {
-            Stage::Transfer(_) => None,
-            _ => self.arrangement.deadline(),
-        };
+        let arrangement = if self.arrangement_is_in_use() { None } else { self.arrangement.deadline() };
         [login, stage, arrangement, self.timers.grace_ends].into_iter().flatten().min()
+    }
+
+    /// A port in use by the running transfer expires with it, and one that is being replaced by its replacement,
+    /// not by their own time.
+    fn arrangement_is_in_use(&self) -> bool {
+        matches!(self.stage, Stage::Transfer(_) | Stage::AwaitReservation { .. })
     }
 
     /// Whether the session has ended and [`Output::Close`] was given out (or is about to be).
@@ -288,15 +300,15 @@ impl Session {
             match line {
                 Received::Command(parsed) => self.begin(parsed, aborted),
                 Received::Unknown { word } => {
-                    self.forget_pairs();
+                    self.come_between();
                     self.reply(Reply::new(Situation::Unknown).with("verb", word));
                 }
                 Received::TooLong => {
-                    self.forget_pairs();
+                    self.come_between();
                     self.reply(Reply::new(Situation::LineTooLong).with("limit", LINE_LIMIT_BYTES));
                 }
                 Received::Nul => {
-                    self.forget_pairs();
+                    self.come_between();
                     self.reply(Reply::new(Situation::LineNul));
                 }
             }
@@ -309,9 +321,12 @@ impl Session {
         let row = verb.row();
         let pair = self.take_pairs();
         let before = self.settings.restart;
-        if let (Restart::At(offset), false) = (before, row.keeps_restart) {
-            self.settings.restart = Restart::Broken(offset);
-        }
+        self.settings.restart = match verb {
+            // Whatever comes of it, a REST serves one transfer.
+            Verb::Retr | Verb::Stor | Verb::Appe => Restart::None,
+            _ if row.keeps_restart => before,
+            _ => before.broken(),
+        };
         let upload = row.transfer == Some(crate::verbs::Direction::Receive);
         let refusal = if row.legal == Legal::NotOffered {
             Some(Reply::new(Situation::NotOffered).with("verb", verb.name()))
@@ -356,8 +371,10 @@ impl Session {
         }
     }
 
-    fn forget_pairs(&mut self) {
+    /// A line that is no command parts USER, RNFR and REST from what must follow them, too.
+    fn come_between(&mut self) {
         let _ = self.take_pairs();
+        self.settings.restart = self.settings.restart.broken();
     }
 
     fn handle_storage(&mut self, id: OperationId, outcome: StorageOutcome) {
@@ -414,11 +431,10 @@ impl Session {
     }
 
     fn handle_timeout(&mut self) {
-        let held = match &self.stage {
-            Stage::Transfer(_) => Held::Nothing,
-            _ => self.arrangement.expire(self.now),
-        };
-        self.let_go(held);
+        if !self.arrangement_is_in_use() {
+            let held = self.arrangement.expire(self.now);
+            self.let_go(held);
+        }
         if matches!(self.login, Login::Out { .. })
             && self.timers.login_began + self.policy.login_timeout <= self.now
             && !matches!(self.stage, Stage::AwaitDelay { .. })
@@ -448,13 +464,11 @@ impl Session {
 
     fn handle_shutdown(&mut self) {
         self.waiting.clear();
-        match &self.stage {
-            Stage::Transfer(_) => {
-                self.control = Control::Lost(Ending::Said(Situation::Shutdown));
-                self.stop_transfer(Stop::Shutdown);
-            }
-            _ => self.say_goodbye(Reply::new(Situation::Shutdown)),
+        // Whoever is gone already is not told.
+        if !matches!(self.control, Control::Lost(_)) {
+            self.control = Control::Lost(Ending::Said(Situation::Shutdown));
         }
+        self.stop_transfer(Stop::Shutdown);
     }
 
     /// The client is gone, or will at least say nothing more.

@@ -132,15 +132,14 @@ impl Session {
     /// What every transfer needs before storage is asked: an arrangement, a sound REST, a path. A refusal has been
     /// said when there is none.
     fn transfer_path(&mut self, verb: Verb, raw: &[u8], restart: Restart) -> Option<(VirtualPath, u64)> {
-        // Whatever comes of it, a REST serves one transfer.
-        self.settings.restart = Restart::None;
         let refusal = match (self.arrangement.route(), restart) {
+            // Said even when nothing is arranged either: else the next transfer would begin at 0 unnoticed.
+            (_, Restart::Broken(offset)) => {
+                Reply::new(Situation::RestNotFollowed).with("offset", offset).with("verb", verb.name())
+            }
             (Err(situation), _) => {
                 let seconds = self.policy.reservation_timeout.as_secs();
                 Reply::new(situation).with("verb", verb.name()).with("seconds", seconds)
-            }
-            (Ok(_), Restart::Broken(offset)) if !matches!(verb, Verb::List | Verb::Nlst | Verb::Mlsd) => {
-                Reply::new(Situation::RestNotFollowed).with("offset", offset).with("verb", verb.name())
             }
             (Ok(_), Restart::At(offset)) if self.settings.representation == Representation::Ascii => {
                 Reply::new(Situation::RestartInText).with("offset", offset).with("verb", verb.name())
@@ -194,6 +193,11 @@ impl Transfer {
 
     pub(super) fn path(&self) -> &VirtualPath {
         &self.path
+    }
+
+    /// Bytes moved, once that is known; 0 until then.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(super) fn marked(&self) -> bool {
@@ -354,6 +358,10 @@ impl Transfer {
                     self.abandon(session, reply)
                 }
                 _ => {
+                    // The client came in the very last moment, but it came.
+                    if self.stop == Some(Stop::ConnectTimeout) {
+                        self.stop = None;
+                    }
                     let id = session.new_id();
                     self.step = Step::Moving { id };
                     session.push(Output::Data(id, DataOp::Move(self.job(session, id))));
