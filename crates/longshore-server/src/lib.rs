@@ -3,9 +3,9 @@
 //! Not inside: the command line, configuration files, standard output, HTTP. What happens is told through
 //! [`Observer`]; what is said and when is decided in `longshore-proto`; this crate carries it out.
 //!
-//! [`run`] accepts; each session is one task, whose [`driver`] hands what happens to a
-//! [`Session`](longshore_proto::server::Session) and carries out what it asks for; [`convert`] turns files and
-//! accounts into the session's words; [`data`] holds its data connection; [`transfer`] moves the bytes.
+//! [`run`] accepts; each session is one task, whose `driver` hands what happens to a
+//! [`Session`](longshore_proto::server::Session) and carries out what it asks for; `convert` turns files and
+//! accounts into the session's words; `data` holds its data connection; `transfer` moves the bytes.
 //!
 //! See `examples/embed` for a server of an in-memory tree in a few lines.
 

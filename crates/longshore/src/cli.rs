@@ -34,7 +34,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
-    /// Where to listen; may be given several times [default: 127.0.0.1 and [::1], port 2121].
+    /// Where to listen; may be given several times [default: port 2121 of 127.0.0.1 and ::1].
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = listen_address)]
     pub(crate) listen: Vec<SocketAddr>,
 

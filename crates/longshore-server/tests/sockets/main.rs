@@ -1,0 +1,23 @@
+//! The whole server over real sockets: each test has one of its own, with its own passive ports and files.
+//!
+//! One program of many modules, because each program of its own would be linked anew.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod addresses;
+mod cuts;
+mod dialogue;
+mod events;
+mod files;
+mod full;
+mod lines;
+mod listings;
+mod load;
+mod odd_stores;
+mod paths;
+mod permissions;
+mod queue;
+mod resume;
+mod sessions;
+mod shutdown;
