@@ -316,6 +316,7 @@ situations! {
     TargetNotAFile = 553 "target.not-a-file" "{path} is neither a file nor a directory and cannot be written; choose another name";
     TargetExists = 553 "target.exists" "{path} exists and may not be overwritten; choose another name";
     TargetName = 553 "target.name-not-allowed" "This name is not allowed: {detail}; choose another";
+    RenameNotFound = 553 "target.rename-not-found" "{from} is gone, or the directory of {path} does not exist; begin again with RNFR, or make the directory first";
     TargetFailed = 553 "target.failed" "{path}: {detail}; the operator's log says more";
     SpaceUsedUp = 452 "storage.no-space" "No space is left for {path}; free some and send it again";
     QuotaUsedUp = 552 "storage.quota" "The quota leaves no room for {path}; remove files or ask the operator";

@@ -48,7 +48,7 @@ pub enum Legal {
 /// What may be wrong with an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
-    /// None is looked at.
+    /// None is looked at, or any will do; a path may still be refused as a name.
     Ignored,
     /// Its form is checked; 501 when it is wrong.
     Checked,
@@ -202,7 +202,11 @@ impl Failures {
                 Failure::BeyondEnd => StorageFailed,
                 other => Failures::Store.situation(other),
             },
-            Failures::Rename => Failures::by_target(failure),
+            Failures::Rename => match failure {
+                // Which of the two names it was, storage does not say.
+                Failure::NotFound => RenameNotFound,
+                other => Failures::by_target(other),
+            },
         }
     }
 
@@ -355,7 +359,7 @@ verbs! {
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadStalled WriteFailed RestNotFollowed
             RestartInText];
     Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures StoreUnique
-        => LoggedIn Checked drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled WriteFailed];
+        => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled WriteFailed];
     Appe ["APPE"] "APPE <file>" "adds to the end of a file" transfer Receive failures Store
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadStalled WriteFailed RestNotFollowed
             RestartInText];
@@ -371,14 +375,14 @@ verbs! {
 
     // Listings and facts (RFC 959, RFC 3659).
     List ["LIST"] "LIST [<path>]" "lists for people" transfer Send failures Listing
-        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
     Nlst ["NLST"] "NLST [<path>]" "lists names only" transfer Send failures Listing
-        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
     Mlsd ["MLSD"] "MLSD [<directory>]" "lists a directory for programs" transfer Send failures Listing
-        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
-    Mlst ["MLST"] "MLST [<path>]" "tells the facts of one file" failures Listing => LoggedIn Checked drop [FactsOf];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
+    Mlst ["MLST"] "MLST [<path>]" "tells the facts of one file" failures Listing => LoggedIn Ignored drop [FactsOf];
     Stat ["STAT"] "STAT [<path>]" "tells the state of the session, or lists over the control connection" failures Status
-        => LoggedIn Checked keep [Status StatusDirectory StatusFile ListingTooLong];
+        => LoggedIn Ignored keep [Status StatusDirectory StatusFile ListingTooLong];
     Size ["SIZE"] "SIZE <file>" "tells the size of a file in octets" feature "SIZE" failures Refused
         => LoggedIn Checked keep [Size SizeAscii];
     Mdtm ["MDTM"] "MDTM <file>" "tells when a file was modified, in UTC" feature "MDTM" failures Refused

@@ -1,6 +1,7 @@
 //! What a server is made of. No file format and no command line in here.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -26,8 +27,11 @@ pub struct Config {
     pub clear_passwords: bool,
     /// Sessions at once.
     pub max_sessions: usize,
-    /// Sessions at once from one address; loopback addresses are not counted.
+    /// Sessions at once from one address; addresses of this machine itself are not counted.
     pub max_sessions_per_address: usize,
+    /// Which addresses are this machine itself: by default those of the loopback. For them, passwords in clear are no
+    /// danger, the limit per address does not count, and PASV names the address that they came to.
+    pub is_home: fn(IpAddr) -> bool,
     /// What must have reached the disk before an upload is answered with 226.
     pub durability: Durability,
     /// The language of replies.
@@ -47,6 +51,7 @@ impl Config {
             clear_passwords: false,
             max_sessions: limits::SESSIONS,
             max_sessions_per_address: limits::SESSIONS_PER_ADDRESS,
+            is_home: |address| address.is_loopback(),
             durability: Durability::default(),
             texts: Arc::new(English),
             observer: Arc::new(Silent),

@@ -82,7 +82,8 @@ pub(crate) struct Shared {
     pub(crate) passive: PassivePool,
     pub(crate) pool: Pool,
     policy: Arc<Policy>,
-    /// The policy of connections from this machine itself, where clear passwords harm nobody.
+    /// The policy of connections from this machine itself, where clear passwords harm nobody and no NAT stands
+    /// between.
     policy_at_home: Arc<Policy>,
     seats: Seats,
     numbers: AtomicU64,
@@ -90,7 +91,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn policy_for(&self, connection: &Connection) -> Arc<Policy> {
-        if connection.peer.ip().is_loopback() { self.policy_at_home.clone() } else { self.policy.clone() }
+        let home = (self.config.is_home)(connection.peer.ip());
+        if home { self.policy_at_home.clone() } else { self.policy.clone() }
     }
 
     fn tell(&self, session: u64, peer: SocketAddr, kind: EventKind) {
@@ -122,7 +124,7 @@ impl Seats {
             return Err(Reply::new(Situation::Full).with("limit", most));
         }
         let here = taken.by_address.get(&address).copied().unwrap_or(0);
-        if here >= most_here && !address.is_loopback() {
+        if here >= most_here && !(shared.config.is_home)(address) {
             return Err(Reply::new(Situation::FullForAddress)
                 .with("limit", most_here)
                 .with("address", address.to_string()));
@@ -165,7 +167,7 @@ pub async fn run(
     let shared = Arc::new(Shared {
         passive,
         pool: Pool::new(),
-        policy_at_home: Arc::new(Policy { clear_passwords: true, ..policy.clone() }),
+        policy_at_home: Arc::new(Policy { clear_passwords: true, public_address: None, ..policy.clone() }),
         policy: Arc::new(policy),
         seats: Seats::default(),
         numbers: AtomicU64::new(0),

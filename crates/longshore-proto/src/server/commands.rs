@@ -8,7 +8,8 @@ use longshore_path::VirtualPath;
 
 use super::arrangement::Route;
 use super::login::Login;
-use super::session::{Pair, Restart, Session, Stage, Then};
+use super::session::{Session, Stage, Then};
+use super::settings::{Pair, Restart};
 use super::{DataEvent, DataOp, Ending, Event, Output, StorageOp, StorageOutcome, UploadStart};
 use crate::address::{self, Eprt, EpsvArgument};
 use crate::command::{Command, Mode, Options, Representation, Site, Structure};
@@ -275,15 +276,15 @@ impl Session {
         self.answer(verb, Reply::new(situation).with("address", inner.to_vec()));
     }
 
-    /// What 227 names: the operator's public address, except towards this machine itself.
+    /// What 227 names: the operator's public address, else the one that the client came to.
     fn passive_address(&self) -> Ipv4Addr {
         let own = match self.connection.local.ip() {
             IpAddr::V4(own) => own,
             IpAddr::V6(_) => unreachable!("PASV over IPv6 was refused"),
         };
         match self.policy.public_address {
-            Some(public) if !self.connection.peer.ip().is_loopback() => public,
-            _ => own,
+            Some(public) => public,
+            None => own,
         }
     }
 
@@ -316,7 +317,10 @@ impl Session {
                     | Then::AnswerTime { path, .. } => path,
                     Then::AnswerSpace { .. } => unreachable!("answered above"),
                 };
-                let reply = self.failure(verb, failure, path);
+                let mut reply = self.failure(verb, failure, path);
+                if let Then::AnswerRename { from, .. } = &then {
+                    reply = reply.with("from", from);
+                }
                 self.answer(verb, reply);
             }
             (Then::Enter { path }, _) => {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use longshore_path::VirtualPath;
 
-use super::session::{Pair, Session, Settings, Stage};
+use super::session::{Session, Stage};
+use super::settings::{Pair, Settings};
 use super::{Event, LoginOutcome, LoginRequest, OperationId, Output};
 use crate::command::Secret;
 use crate::limits::{LOGIN_ATTEMPTS, LOGIN_DELAY_SECONDS};

@@ -17,6 +17,7 @@ mod arrangement;
 mod commands;
 mod login;
 mod session;
+mod settings;
 mod transfer;
 mod waiting;
 

@@ -16,16 +16,16 @@ use longshore_path::{PathError, VirtualPath};
 
 use super::arrangement::{Arrangement, Held};
 use super::login::Login;
+use super::settings::{Pair, Restart, Settings};
 use super::transfer::{Stop, Transfer};
 use super::waiting::{Received, Waiting};
 use super::{
     Connection, DataEvent, DataOp, Ending, Event, Input, Moment, OperationId, Output, Policy, StorageOp,
     StorageOutcome, Takes,
 };
-use crate::command::{self, Command, Mode, Parsed, Representation, Structure};
+use crate::command::{self, Command, Parsed};
 use crate::limits::{LINE_LIMIT_BYTES, LOST_CONTROL_GRACE_SECONDS};
 use crate::line::Line;
-use crate::listing::Facts;
 use crate::reply::{Reply, Situation};
 use crate::verbs::{Failure, Failures, Legal, Verb};
 
@@ -47,41 +47,6 @@ pub struct Session {
     next_id: u64,
     /// Whether ABOR found something to stop when it was read; its answer comes later.
     stopped_something: bool,
-}
-
-/// What a client has set, and how it goes back to the beginning with REIN.
-#[derive(Debug, Default)]
-pub(super) struct Settings {
-    pub(super) representation: Representation,
-    pub(super) structure: Structure,
-    pub(super) mode: Mode,
-    pub(super) facts: Facts,
-    pub(super) epsv_all: bool,
-    pub(super) restart: Restart,
-    /// What RNFR named, for exactly the next command.
-    pub(super) rename_from: Option<VirtualPath>,
-}
-
-/// REST, until its transfer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Restart {
-    /// Begin at the beginning.
-    #[default]
-    None,
-    /// Begin at this octet.
-    At(u64),
-    /// Something came between, so the client may mean another file: the next transfer is refused once.
-    Broken(u64),
-}
-
-impl Restart {
-    /// What is left of it when something comes between.
-    fn broken(self) -> Restart {
-        match self {
-            Restart::At(offset) => Restart::Broken(offset),
-            other => other,
-        }
-    }
 }
 
 /// What the running command waits for.
@@ -605,24 +570,6 @@ impl Session {
                 .with("detail", error.to_string())
                 .with("syntax", verb.row().syntax)
         })
-    }
-}
-
-/// What USER or RNFR left for the command directly after it.
-#[derive(Debug)]
-pub(super) enum Pair {
-    None,
-    User(Vec<u8>),
-    RenameFrom(VirtualPath),
-}
-
-impl Pair {
-    fn begun_by(&self) -> Option<Verb> {
-        match self {
-            Pair::None => None,
-            Pair::User(_) => Some(Verb::User),
-            Pair::RenameFrom(_) => Some(Verb::Rnfr),
-        }
     }
 }
 

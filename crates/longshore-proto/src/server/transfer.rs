@@ -12,7 +12,8 @@
 use longshore_path::VirtualPath;
 
 use super::arrangement::Route;
-use super::session::{Restart, Session, Stage};
+use super::session::{Session, Stage};
+use super::settings::Restart;
 use super::{
     ConnectFailure, DataEvent, DataOp, End, Event, ListingFormat, Moment, OperationId, Output, Plan,
     StorageOp, StorageOutcome, TransferJob, UploadStart,

@@ -4,7 +4,12 @@
 //!
 //! Not inside: any test.
 
-#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test program uses its own part of the world")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "each test program uses its own part of the world"
+)]
 
 mod files;
 mod judge;
@@ -15,4 +20,4 @@ mod world;
 pub use files::{Files, Node};
 pub use judge::{Judge, Kind};
 pub use script::{Scene, check, check_logged_in, logged_in};
-pub use world::{Client, Ended, Said, World, Work};
+pub use world::{Client, Ended, Said, Tamper, Work, World};

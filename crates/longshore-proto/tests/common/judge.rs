@@ -1,0 +1,526 @@
+//! The invariants of a session, checked at every line that goes in and every output that comes out.
+//!
+//! Not inside: what a command should answer beyond that. The judge knows the session only by its inputs and
+//! outputs.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use longshore_proto::command::{self, Command};
+use longshore_proto::limits::{URGENT_EXTRA_FACTOR, WAITING_LIMIT_BYTES, WAITING_LIMIT_COMMANDS};
+use longshore_proto::line::Line;
+use longshore_proto::reply::{English, Reply, Situation};
+use longshore_proto::server::{
+    DataEvent, DataOp, End, LoginOutcome, Moment, OperationId, Output, Session, StorageOp, StorageOutcome,
+    Takes,
+};
+use longshore_proto::verbs::Verb;
+
+use super::model::{Model, is_transfer, is_upload};
+
+/// A kind of operation: at most one of a family is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Login,
+    Storage,
+    Commit,
+    Abandon,
+    Reserve,
+    Probe,
+    Establish,
+    Move,
+}
+
+impl Kind {
+    fn family(self) -> usize {
+        match self {
+            Kind::Login => 0,
+            Kind::Storage | Kind::Commit | Kind::Abandon => 1,
+            Kind::Reserve | Kind::Probe | Kind::Establish | Kind::Move => 2,
+        }
+    }
+}
+
+/// What a line asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Verb(Verb),
+    Unknown,
+    TooLong,
+    Nul,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    asked: Asked,
+    bytes: usize,
+    /// An ABOR was read behind it before its mark.
+    aborted: bool,
+    marked: bool,
+    /// The operation of this transfer that stores or sends came to its good end.
+    completed: bool,
+}
+
+impl Waiting {
+    fn verb(&self) -> Option<Verb> {
+        match self.asked {
+            Asked::Verb(verb) => Some(verb),
+            Asked::Unknown | Asked::TooLong | Asked::Nul => None,
+        }
+    }
+}
+
+/// What the running transfer has open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum File {
+    #[default]
+    Nothing,
+    Open,
+}
+
+/// How far the data connection of the running transfer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Data {
+    #[default]
+    Nothing,
+    Probed {
+        standing: bool,
+    },
+    Established,
+    Finished(End),
+}
+
+/// Watches one session.
+#[derive(Debug, Default)]
+pub struct Judge {
+    unanswered: VecDeque<Waiting>,
+    /// NOOP or STAT that must be answered before all others, and before the next line.
+    overtaker: Option<Verb>,
+    under_way: Vec<(OperationId, Kind)>,
+    last_id: u64,
+    logged_in: bool,
+    greeted: bool,
+    quitting: bool,
+    lost: bool,
+    urgent: bool,
+    farewell: Option<Situation>,
+    closed: bool,
+    model: Model,
+    file: File,
+    data: Data,
+    /// The driver holds a passive port or a connection that came in there.
+    holds: bool,
+    must_release: bool,
+    /// A time-out was handed in, and nothing has come out yet.
+    waking: bool,
+    /// Time-outs after which the next was due at once.
+    wakes: u32,
+    pub violations: Vec<String>,
+    /// Which command was answered with what; `None` for lines that are no commands, and for no line at all.
+    pub pairs: BTreeSet<(Option<Verb>, Situation)>,
+}
+
+impl Judge {
+    fn demand(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.violations.push(what());
+        }
+    }
+
+    /// Commands that have no final answer.
+    pub fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// A line is about to be handed in.
+    pub fn line(&mut self, line: Line<'_>) {
+        if self.quitting || self.lost || self.closed {
+            return;
+        }
+        let (asked, bytes) = match line {
+            Line::TooLong => (Asked::TooLong, 0),
+            Line::Nul => (Asked::Nul, 0),
+            Line::Command(bytes) => match command::parse(bytes) {
+                Some(parsed) => {
+                    let light = matches!(parsed.command, Ok(Command::Noop | Command::Stat(None)));
+                    if light && self.unanswered.len() == 1 && self.unanswered[0].marked {
+                        self.overtaker = Some(parsed.verb);
+                        return;
+                    }
+                    (Asked::Verb(parsed.verb), bytes.len())
+                }
+                None => (Asked::Unknown, bytes.len()),
+            },
+        };
+        match asked {
+            Asked::Verb(Verb::Abor) => {
+                for waiting in &mut self.unanswered {
+                    waiting.aborted = !waiting.marked;
+                }
+            }
+            Asked::Verb(Verb::Quit) => self.quitting = true,
+            _ => {}
+        }
+        self.unanswered.push_back(Waiting { asked, bytes, aborted: false, marked: false, completed: false });
+    }
+
+    pub fn urgent(&mut self) {
+        self.urgent = true;
+    }
+
+    /// The control connection ended. Behind a QUIT that changes nothing.
+    pub fn lost(&mut self) {
+        self.lost |= !self.quitting;
+    }
+
+    /// The server wants to end.
+    pub fn shut_down(&mut self) {
+        self.lost = true;
+    }
+
+    pub fn output(&mut self, output: &Output) {
+        // What a time-out lets go of before all else is a passive port that nobody used.
+        if std::mem::take(&mut self.waking) && matches!(output, Output::Data(_, DataOp::Release)) {
+            self.model.expire();
+        }
+        let closed = self.closed;
+        self.demand(!closed, || format!("after Close came {output:?}"));
+        if let Some(situation) = self.farewell {
+            let fits = matches!(output, Output::Event(_) | Output::Close | Output::Data(_, DataOp::Release));
+            self.demand(fits, || format!("after {} came {output:?}", situation.id()));
+        }
+        if self.must_release && !matches!(output, Output::Event(_)) {
+            self.must_release = false;
+            let fits = matches!(output, Output::Data(_, DataOp::Release));
+            self.demand(fits, || {
+                format!("a refused upload left the data connection open, then came {output:?}")
+            });
+        }
+        match output {
+            Output::Reply(reply) => self.reply(reply),
+            Output::Login(id, _) => self.begin(*id, Kind::Login),
+            Output::Logout => self.logged_in = false,
+            Output::Storage(id, op) => self.storage(*id, op),
+            Output::Data(id, op) => self.data(*id, op),
+            Output::Event(_) => {}
+            Output::Close => self.close(),
+        }
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        let left = matches!(self.model.previous, Some(Situation::Goodbye)) && self.quitting;
+        let reason = self.farewell.is_some() || self.lost || left;
+        self.demand(reason, || "closed without a 421, a QUIT or the end of input".to_owned());
+        let unanswered = self.unanswered.len();
+        self.demand(!left || unanswered == 0, || format!("QUIT left {unanswered} commands unanswered"));
+        let done = self.under_way.iter().all(|(_, kind)| matches!(kind, Kind::Login | Kind::Reserve));
+        let under_way = format!("{:?}", self.under_way);
+        self.demand(done, || format!("closed while {under_way} was under way"));
+    }
+
+    fn begin(&mut self, id: OperationId, kind: Kind) {
+        let other = self.under_way.iter().find(|(_, other)| other.family() == kind.family()).copied();
+        self.demand(other.is_none(), || format!("{kind:?} {id} while {other:?} was under way"));
+        self.new_id(id);
+        self.under_way.push((id, kind));
+    }
+
+    fn new_id(&mut self, id: OperationId) {
+        let last = std::mem::replace(&mut self.last_id, id.0);
+        self.demand(id.0 > last, || format!("id {id} after #{last}"));
+    }
+
+    fn storage(&mut self, id: OperationId, op: &StorageOp) {
+        let kind = match op {
+            StorageOp::Commit => Kind::Commit,
+            StorageOp::Abandon => Kind::Abandon,
+            _ => Kind::Storage,
+        };
+        let logged_in = self.logged_in;
+        self.demand(logged_in, || format!("{op:?} without a login"));
+        self.begin(id, kind);
+        let front = self.unanswered.front();
+        let running = front.and_then(Waiting::verb);
+        let marked = front.is_some_and(|front| front.marked);
+        let file = self.file;
+        match op {
+            StorageOp::OpenRetrieve { .. } | StorageOp::OpenListing { .. } | StorageOp::OpenUpload { .. } => {
+                let fits = running.is_some_and(is_transfer) && !marked && file == File::Nothing;
+                self.demand(fits, || format!("{op:?} for {running:?}, marked: {marked}, {file:?}"));
+            }
+            StorageOp::Commit => {
+                let complete = self.data == Data::Finished(End::Complete);
+                let fits = running.is_some_and(is_upload) && marked && file == File::Open && complete;
+                let data = self.data;
+                self.demand(fits, || {
+                    format!("a commit for {running:?}, marked: {marked}, {file:?}, {data:?}")
+                });
+            }
+            StorageOp::Abandon => {
+                self.demand(file == File::Open, || "nothing is open to be abandoned".to_owned())
+            }
+            _ => self.demand(!running.is_some_and(is_transfer), || format!("{op:?} for {running:?}")),
+        }
+    }
+
+    fn data(&mut self, id: OperationId, op: &DataOp) {
+        let under_way = self.under_way.clone();
+        let busy =
+            |kinds: &[Kind]| under_way.iter().find(|(_, kind)| kinds.contains(kind)).map(|(id, _)| *id);
+        let front = self.unanswered.front();
+        let (marked, asked) = (front.is_some_and(|front| front.marked), front.map(|front| front.asked));
+        let data = self.data;
+        match op {
+            DataOp::Reserve => self.begin(id, Kind::Reserve),
+            DataOp::Release => {
+                self.new_id(id);
+                self.holds = false;
+                let ending = self.farewell.is_some() || self.lost;
+                let idle = busy(&[Kind::Reserve, Kind::Probe, Kind::Establish, Kind::Move]).is_none();
+                self.demand(idle || ending, || format!("Release while {under_way:?} was under way"));
+            }
+            DataOp::Probe => {
+                let holds = self.holds;
+                self.demand(holds && !marked, || format!("Probe, holding: {holds}, marked: {marked}"));
+                self.begin(id, Kind::Probe);
+            }
+            DataOp::Establish(_) => {
+                self.demand(marked, || "Establish before the mark".to_owned());
+                self.begin(id, Kind::Establish);
+            }
+            DataOp::Move(job) => {
+                let fits = marked
+                    && data == Data::Established
+                    && asked == Some(Asked::Verb(job.verb))
+                    && job.id == id;
+                self.demand(fits, || format!("{job:?} for {asked:?}, marked: {marked}, {data:?}"));
+                let offset = self.model.offset(job.verb);
+                self.demand(job.offset == offset, || format!("{job:?} instead of from {offset}"));
+                self.begin(id, Kind::Move);
+                if !is_upload(job.verb) {
+                    self.file = File::Nothing;
+                }
+            }
+            DataOp::Progress => {
+                self.demand(busy(&[Kind::Move]) == Some(id), || {
+                    format!("Progress of {id} while {under_way:?}")
+                });
+            }
+            DataOp::Cancel => {
+                let fits = busy(&[Kind::Establish, Kind::Move]) == Some(id);
+                self.demand(fits, || format!("Cancel of {id} while {under_way:?}"));
+            }
+        }
+    }
+
+    fn answered(&mut self, id: OperationId) {
+        self.under_way.retain(|(known, _)| *known != id);
+    }
+
+    /// An answer is about to be handed in.
+    pub fn login_answered(&mut self, id: OperationId, outcome: &LoginOutcome) {
+        self.answered(id);
+        self.logged_in = matches!(outcome, LoginOutcome::Accepted { .. });
+    }
+
+    /// An answer is about to be handed in.
+    pub fn storage_answered(&mut self, id: OperationId, outcome: &StorageOutcome) {
+        let kind = self.under_way.iter().find(|(known, _)| *known == id).map(|(_, kind)| *kind);
+        self.answered(id);
+        match (kind, outcome) {
+            (Some(Kind::Storage), StorageOutcome::Opened | StorageOutcome::UploadOpened(_)) => {
+                self.file = File::Open
+            }
+            (Some(Kind::Commit), outcome) => {
+                self.file = File::Nothing;
+                if let Some(front) = self.unanswered.front_mut() {
+                    front.completed = *outcome == StorageOutcome::Done;
+                }
+            }
+            (Some(Kind::Abandon), _) => self.file = File::Nothing,
+            _ => {}
+        }
+    }
+
+    /// An answer is about to be handed in.
+    pub fn data_answered(&mut self, id: OperationId, event: &DataEvent) {
+        if matches!(event, DataEvent::Progress(_)) {
+            return;
+        }
+        self.answered(id);
+        match event {
+            DataEvent::Reserved(_) => self.holds = true,
+            DataEvent::NoPort => self.holds = false,
+            DataEvent::Standing | DataEvent::NotYet => {
+                self.data = Data::Probed { standing: *event == DataEvent::Standing };
+            }
+            DataEvent::Established => {
+                self.holds = false;
+                self.data = Data::Established;
+            }
+            DataEvent::NotEstablished(_) | DataEvent::Progress(_) => {}
+            DataEvent::Finished { end, .. } => {
+                self.data = Data::Finished(*end);
+                if let Some(front) = self.unanswered.front_mut()
+                    && let Asked::Verb(verb) = front.asked
+                {
+                    front.completed = *end == End::Complete && !is_upload(verb);
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        let situation = reply.situation;
+        self.check_form(reply);
+        if situation.code() == 421 {
+            self.farewell = Some(situation);
+            let front = self.unanswered.pop_front();
+            let verb = front.and_then(|front| front.verb());
+            self.pairs.insert((verb, situation));
+            return;
+        }
+        if situation == Situation::Greeting {
+            self.pairs.insert((None, situation));
+            let first = !std::mem::replace(&mut self.greeted, true);
+            return self.demand(first, || "greeted twice".to_owned());
+        }
+        if let Some(verb) = self.overtaker.take() {
+            self.pairs.insert((Some(verb), situation));
+            let expected = if verb == Verb::Noop { Situation::Noop } else { Situation::Status };
+            return self.demand(situation == expected, || {
+                format!("{} must be answered at once, before {}", verb.name(), situation.id())
+            });
+        }
+        let Some(mut front) = self.unanswered.pop_front() else {
+            return self.violations.push(format!("{} answers nothing", situation.id()));
+        };
+        let (verb, fits) = match front.asked {
+            Asked::Verb(verb) => (Some(verb), verb.row().may_answer(situation)),
+            Asked::Unknown => (None, situation == Situation::Unknown),
+            Asked::TooLong => (None, situation == Situation::LineTooLong),
+            Asked::Nul => (None, situation == Situation::LineNul),
+        };
+        self.demand(fits, || format!("{} answers {:?}", situation.id(), front.asked));
+        self.pairs.insert((verb, situation));
+        let objection = self.model.objection(verb, situation);
+        self.violations.extend(objection);
+        if situation.code() < 200 {
+            self.mark(&mut front, situation);
+            self.unanswered.push_front(front);
+        } else {
+            self.finish(&front, verb, reply);
+        }
+    }
+
+    fn mark(&mut self, front: &mut Waiting, situation: Situation) {
+        let open = self.file == File::Open;
+        let fits = !front.marked && !front.aborted && open;
+        self.demand(fits, || format!("{} for {front:?}, open: {open}", situation.id()));
+        let standing = self.data == Data::Probed { standing: true };
+        self.demand(standing == (situation.code() == 125), || {
+            format!("{}, and the data connection stands: {standing}", situation.id())
+        });
+        front.marked = true;
+        self.model.begin();
+    }
+
+    fn finish(&mut self, front: &Waiting, verb: Option<Verb>, reply: &Reply) {
+        let situation = reply.situation;
+        if verb.is_some_and(is_transfer) {
+            let complete = matches!(situation.code(), 226 | 250);
+            self.demand(complete == front.completed, || {
+                format!("{} although completed: {}", situation.id(), front.completed)
+            });
+            let idle = self.under_way.is_empty() && self.file == File::Nothing;
+            let (under_way, file) = (format!("{:?}", self.under_way), self.file);
+            self.demand(idle, || format!("{} while {under_way}, {file:?}", situation.id()));
+            let begun = matches!(situation.code(), 226 | 250 | 426);
+            self.demand(front.marked || !begun, || format!("{} without a mark", situation.id()));
+            let refusal = matches!(situation.code(), 500..=504 | 530 | 550 | 554 | 555);
+            self.demand(!front.marked || !refusal, || format!("{} after the mark", situation.id()));
+            self.must_release = verb.is_some_and(is_upload) && self.holds;
+            self.data = Data::Nothing;
+        }
+        if matches!(situation, Situation::Aborted | Situation::NothingToAbort | Situation::Reset) {
+            let holds = self.holds;
+            self.demand(!holds, || format!("{} leaves a passive port open", situation.id()));
+        }
+        self.model.end(verb, front.marked, reply);
+    }
+
+    /// A reply is one line, or lines of which only the last looks like the end.
+    fn check_form(&mut self, reply: &Reply) {
+        let mut bytes = Vec::new();
+        reply.write(&English, &mut bytes);
+        let code = reply.situation.code().to_string();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines: Vec<&str> = text.strip_suffix("\r\n").unwrap_or("\n").split("\r\n").collect();
+        let (last, others) = lines.split_last().expect("split gives at least one");
+        let fits = last.starts_with(&format!("{code} "))
+            && !bytes.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
+            && others.first().is_none_or(|first| first.starts_with(&format!("{code}-")))
+            && others.iter().skip(1).all(|line| line.starts_with(' '));
+        self.demand(fits, || format!("a reply of a wrong form: {text:?}"));
+    }
+
+    /// All outputs were taken and all that could be answered was: the session waits.
+    pub fn rest(&mut self, session: &Session) {
+        if let Some(verb) = self.overtaker.take() {
+            self.violations.push(format!("{} was not answered at once", verb.name()));
+        }
+        let must_release = std::mem::take(&mut self.must_release);
+        self.demand(!must_release, || "a refused upload left the data connection open".to_owned());
+        let gone = self.farewell.is_none() || self.closed;
+        self.demand(gone, || "a 421 without Close".to_owned());
+        let closed = self.closed;
+        self.demand(closed == session.is_closed(), || format!("Close was said: {closed}"));
+        if closed {
+            self.demand(session.deadline().is_none(), || "a deadline after Close".to_owned());
+            return;
+        }
+        if self.under_way.is_empty() {
+            let deadline = session.deadline();
+            self.demand(deadline.is_some(), || "waits for nothing, for ever".to_owned());
+            let held_back =
+                self.unanswered.front().is_some_and(|front| front.asked == Asked::Verb(Verb::Pass));
+            let idle = self.unanswered.is_empty() || held_back;
+            let unanswered = self.unanswered.len();
+            self.demand(idle, || format!("{unanswered} commands wait for nothing"));
+        }
+        self.check_back_pressure(session);
+    }
+
+    fn check_back_pressure(&mut self, session: &Session) {
+        let commands = self.unanswered.len().saturating_sub(1);
+        let bytes: usize = self.unanswered.iter().skip(1).map(|waiting| waiting.bytes).sum();
+        let factor = if self.urgent { URGENT_EXTRA_FACTOR } else { 1 };
+        let few = commands < WAITING_LIMIT_COMMANDS && bytes < WAITING_LIMIT_BYTES;
+        let many = commands >= WAITING_LIMIT_COMMANDS * factor || bytes >= WAITING_LIMIT_BYTES * factor;
+        let takes = session.takes() == Takes::Lines;
+        let ending = self.quitting || self.lost;
+        self.demand(!few || takes, || format!("takes nothing, though only {commands} of {bytes} bytes wait"));
+        self.demand(!many || !takes || ending, || {
+            format!("takes lines, though {commands} of {bytes} bytes wait")
+        });
+    }
+
+    /// A time-out is about to be handed in.
+    pub fn wake(&mut self) {
+        self.waking = true;
+    }
+
+    /// A time-out was handed in and all that came of it carried out.
+    pub fn woken(&mut self, session: &Session, now: Moment) {
+        self.waking = false;
+        // One time-out may make another due, but a driver must not turn in circles.
+        let late = session.deadline().filter(|at| *at <= now);
+        self.wakes = if late.is_some() { self.wakes + 1 } else { 0 };
+        let turns = self.wakes >= 3;
+        self.demand(!turns, || format!("after three time-outs at {now:?} the next is due at {late:?}"));
+    }
+}

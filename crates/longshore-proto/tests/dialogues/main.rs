@@ -1,0 +1,17 @@
+//! Dialogues: what the session answers, rule by rule.
+//!
+//! Not inside: the order of input and outcomes that nobody thought of; the random sequences look for those.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod aborting;
+mod arranging;
+mod coming_in;
+mod endings;
+mod files;
+mod lines;
+mod order;
+mod parameters;
+mod restarting;
+mod transfers;

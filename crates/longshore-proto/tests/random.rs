@@ -1,0 +1,591 @@
+//! Random sequences against the invariants, input cut at every byte, and broken sessions that must be noticed.
+//!
+//! `PROPTEST_CASES` raises the number of sequences. The seed of one that fails is written to `random.seeds` beside
+//! this file and tried first from then on; the smallest failing sequence is printed.
+//!
+//! Not inside: what single commands answer; the judge of `common` knows only what holds for all of them.
+
+mod common;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{FileFailurePersistence, TestRunner};
+
+use common::{Client, Ended, Kind, Tamper, Work, World};
+use longshore_proto::reply::{Reply, Situation};
+use longshore_proto::server::{
+    ConnectFailure, DataEvent, DataOp, End, LoginOutcome, OperationId, Output, Policy, Route, StorageOp,
+    StorageOutcome,
+};
+use longshore_proto::verbs::{Direction, Failure, VERBS};
+
+/// The steps of the longest sequence.
+const STEPS: usize = 200;
+
+/// One thing that happens to a session.
+#[derive(Clone, Debug)]
+enum Step {
+    Bytes(Bytes),
+    /// One of the operations under way comes to an end, somehow.
+    Answer(Index, Index),
+    /// An answer comes that was given already.
+    Late(Index),
+    Hold(u8),
+    Client(Client),
+    Transfer(Ended),
+    Ports(bool),
+    Advance(u64),
+    Wake,
+    Urgent,
+    EndOfInput,
+    Reset,
+    Shutdown,
+}
+
+/// Bytes that are read as text when they are printed.
+#[derive(Clone)]
+struct Bytes(Vec<u8>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+const KINDS: [Kind; 8] = [
+    Kind::Login,
+    Kind::Storage,
+    Kind::Commit,
+    Kind::Abandon,
+    Kind::Reserve,
+    Kind::Probe,
+    Kind::Establish,
+    Kind::Move,
+];
+
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    let known: &[&[u8]] = &[
+        b"a",
+        b"d",
+        b"d/x",
+        b"none",
+        b"none/x",
+        b"*",
+        b"d/*",
+        b"[a]",
+        b"/",
+        b"..",
+        b"a\tb",
+        b"\xFF\xFF",
+        b"-l",
+        b" ",
+        b"",
+    ];
+    prop_oneof![
+        8 => select(known).prop_map(<[u8]>::to_vec),
+        1 => Just(vec![b'n'; 300]),
+        1 => prop::collection::vec(any::<u8>(), 0..20),
+    ]
+}
+
+const TRANSFERS: &[&str] = &["RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD"];
+const ARRANGEMENTS: &[&str] = &[
+    "PASV",
+    "PASV",
+    "PASV",
+    "EPSV",
+    "EPSV 1",
+    "EPSV 2",
+    "PORT 192,0,2,7,20,1",
+    "PORT 192,0,2,8,20,1",
+    "EPRT |1|192.0.2.7|5000|",
+    "EPRT |2|2001:db8::7|5000|",
+    "EPRT |2|::|5000|",
+];
+const LOGINS: &[&str] =
+    &["USER longshore", "USER anonymous", "PASS secret", "PASS secret", "PASS wrong", "USER", "REIN"];
+const FILES: &[&str] =
+    &["RNFR", "RNTO", "DELE", "SIZE", "MDTM", "MKD", "RMD", "CWD", "MLST", "STAT", "MFMT 20261120130405"];
+/// Words separated by commas, for they are many.
+const PLAIN: &str = "NOOP,NOOP,STAT,STAT,ABOR,ABOR,ABOR,REST 0,REST 5,REST 1000,REST x,TYPE I,TYPE I,TYPE A,TYPE E,FEAT,\
+    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,AUTH TLS,SITE HELP,XYZZY,,";
+/// Behind most of these little more happens.
+const RARE: &[&str] = &["QUIT", "EPSV ALL", "EPSV ALL", "GET / HTTP/1.1"];
+
+/// What clients send together.
+const DIALOGUES: &[&str] = &[
+    "USER longshore\r\nPASS secret",
+    "USER longshore\r\nPASS secret",
+    "PASV\r\nRETR a",
+    "EPSV\r\nSTOR a",
+    "EPRT |2|2001:db8::7|5000|\r\nAPPE a",
+    "PASV\r\nSTOR /d/new",
+    "PASV\r\nAPPE a",
+    "EPSV\r\nLIST",
+    "PASV\r\nSTOU d/x",
+    "PORT 192,0,2,7,20,1\r\nRETR a",
+    "PORT 192,0,2,7,20,1\r\nSTOR a",
+    "TYPE I\r\nREST 5\r\nPASV\r\nRETR a",
+    "TYPE I\r\nPASV\r\nREST 5\r\nSTOR a",
+    "REST 5\r\nCWD /\r\nPASV\r\nRETR a",
+    "RNFR a\r\nRNTO b\r\nRNFR b\r\nRNTO a",
+    "PASV\r\nSTOR d\r\nRETR a",
+    "PASV\r\nRETR a\r\nPASV\r\nRETR a\r\nABOR",
+];
+
+fn with_name(verbs: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    (select(verbs), name()).prop_map(|(verb, name)| [verb.as_bytes(), b" ", name.as_slice()].concat())
+}
+
+fn as_it_stands(lines: Vec<&'static str>) -> impl Strategy<Value = Vec<u8>> {
+    select(lines).prop_map(|line| line.as_bytes().to_vec())
+}
+
+/// Commands as clients send them, and as they should not.
+fn command() -> impl Strategy<Value = Vec<u8>> {
+    let any_verb: Vec<&str> = VERBS.iter().map(|row| row.name()).filter(|name| *name != "QUIT").collect();
+    let any_verb = (select(any_verb), name());
+    prop_oneof![
+        100 => with_name(TRANSFERS),
+        90 => as_it_stands(ARRANGEMENTS.to_vec()),
+        5 => as_it_stands(LOGINS.to_vec()),
+        100 => as_it_stands(PLAIN.split(',').collect()),
+        60 => with_name(FILES),
+        250 => as_it_stands(DIALOGUES.to_vec()),
+        10 => any_verb.prop_map(|(verb, name)| [verb.as_bytes(), b" ", name.as_slice()].concat()),
+        10 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => as_it_stands(RARE.to_vec()),
+    ]
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let end: &[&[u8]] = &[b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\n", b""];
+    prop_oneof![
+        60 => (command(), select(end)).prop_map(|(line, end)| [line.as_slice(), end].concat()),
+        1 => Just(b"\xFF\xF4\xFF\xF2ABOR\r\n".to_vec()),
+        1 => Just([vec![b'x'; 5000], b"\r\n".to_vec()].concat()),
+        1 => prop::collection::vec(any::<u8>(), 0..60),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let client = prop_oneof![
+        Just(Client::Follows),
+        Just(Client::Stands),
+        (0_u32..3).prop_map(|strangers| Client::StaysAway { strangers }),
+        Just(Client::Refuses),
+        Just(Client::Unreachable),
+    ];
+    let transfer = prop_oneof![
+        (0_u64..2000).prop_map(Ended::Complete),
+        (0_u64..2000).prop_map(Ended::GoesOn),
+        (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::Reset)),
+        (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::Stalled)),
+        (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::Storage(Failure::NoSpace))),
+    ];
+    prop_oneof![
+        400 => bytes().prop_map(|bytes| Step::Bytes(Bytes(bytes))),
+        350 => (any::<Index>(), any::<Index>()).prop_map(|(which, how)| Step::Answer(which, how)),
+        20 => any::<Index>().prop_map(Step::Late),
+        40 => any::<u8>().prop_map(Step::Hold),
+        30 => client.prop_map(Step::Client),
+        30 => transfer.prop_map(Step::Transfer),
+        10 => prop::bool::weighted(0.8).prop_map(Step::Ports),
+        30 => (0_u64..3000).prop_map(Step::Advance),
+        10 => (0_u64..70_000).prop_map(Step::Advance),
+        10 => Just(Step::Wake),
+        10 => Just(Step::Urgent),
+        1 => Just(Step::EndOfInput),
+        1 => Just(Step::Reset),
+        1 => Just(Step::Shutdown),
+        1 => (290_000_u64..310_000).prop_map(Step::Advance),
+    ]
+}
+
+/// Ends an operation in one of the ways in which it can end.
+fn answer(world: &mut World, kind: Kind, how: &Index) {
+    let failure = *how.get(Failure::ALL);
+    let cancelled = world.is_cancelled(kind);
+    let work = world.work(kind).expect("it is under way").clone();
+    match work {
+        Work::Login(_) if how.index(3) == 0 => world.answer_login(LoginOutcome::Rejected),
+        Work::Storage(StorageOp::Abandon) => world.let_go(kind),
+        Work::Storage(_) if how.index(2) == 0 => world.answer_storage(kind, StorageOutcome::Failed(failure)),
+        Work::Reserve if how.index(8) == 0 => world.answer_data(kind, DataEvent::NoPort),
+        Work::Probe => {
+            world.answer_data(kind, if how.index(2) == 0 { DataEvent::Standing } else { DataEvent::NotYet });
+        }
+        Work::Establish(route) => {
+            let strangers = how.index(3) as u32;
+            let event = match (route, how.index(4)) {
+                (_, 0) if cancelled => DataEvent::NotEstablished(ConnectFailure::Cancelled { strangers }),
+                (Route::Active { .. }, 1) => DataEvent::NotEstablished(ConnectFailure::Refused),
+                (Route::Active { .. }, 2) => DataEvent::NotEstablished(ConnectFailure::Unreachable),
+                _ => DataEvent::Established,
+            };
+            world.answer_data(kind, event);
+        }
+        Work::Move(job) => {
+            let end = match how.index(8) {
+                0 => End::Reset,
+                1 => End::Stalled,
+                2 => End::Storage(failure),
+                3 if job.verb.name() == "RETR" => End::Shrank,
+                4 | 5 if cancelled => End::Cancelled,
+                _ => End::Complete,
+            };
+            world.answer_data(kind, DataEvent::Finished { bytes: how.index(2000) as u64, end });
+        }
+        _ => world.let_go(kind),
+    }
+}
+
+fn take(world: &mut World, step: &Step) {
+    match step {
+        Step::Bytes(bytes) => world.send(&bytes.0),
+        Step::Answer(which, how) => {
+            let under_way = world.under_way();
+            if !under_way.is_empty() {
+                answer(world, *which.get(&under_way), how);
+            }
+        }
+        Step::Late(which) => {
+            let answered = world.answered();
+            if !answered.is_empty() {
+                world.answer_late(*which.get(&answered));
+            }
+        }
+        Step::Hold(bits) => {
+            world.held = (0..8).filter(|bit| bits & (1 << bit) != 0).map(|bit| KINDS[bit]).collect();
+            world.settle();
+        }
+        Step::Client(client) => {
+            world.client = *client;
+            world.settle();
+        }
+        Step::Transfer(transfer) => {
+            world.transfer = *transfer;
+            world.settle();
+        }
+        Step::Ports(free) => world.ports_free = *free,
+        Step::Advance(milliseconds) => world.advance(Duration::from_millis(*milliseconds)),
+        Step::Wake => world.wake(),
+        Step::Urgent => world.urgent(),
+        Step::EndOfInput => world.end_of_input(),
+        Step::Reset => world.reset(),
+        Step::Shutdown => world.shut_down(),
+    }
+}
+
+fn world(logged_in: bool, ipv6: bool) -> World {
+    let mut world = match ipv6 {
+        true => World::new(Policy::default(), World::connection("[2001:db8::1]:2121", "[2001:db8::7]:40000")),
+        false => World::over_ipv4(),
+    };
+    world.files.add_file(b"/a", 100);
+    world.files.add_directory(b"/d");
+    world.files.add_file(b"/d/x", 7);
+    if logged_in {
+        world.send(b"USER longshore\r\nPASS secret\r\n");
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("seeds"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_invariants_hold(
+        logged_in in prop::bool::weighted(0.9),
+        ipv6 in prop::bool::weighted(0.2),
+        steps in prop::collection::vec(step(), 1..=STEPS),
+    ) {
+        let mut world = world(logged_in, ipv6);
+        for step in &steps {
+            take(&mut world, step);
+        }
+        world.finish();
+    }
+
+    #[test]
+    fn any_bytes_are_answered(
+        pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20),
+    ) {
+        let mut world = world(true, false);
+        for piece in &pieces {
+            world.send(piece);
+        }
+        world.finish();
+    }
+}
+
+/// Sequences that only ever hear refusals would prove little.
+#[test]
+fn the_sequences_reach_what_matters() {
+    let mut runner = TestRunner::deterministic();
+    let sequences = prop::collection::vec(step(), STEPS);
+    let mut said = HashMap::new();
+    for _ in 0..50 {
+        let steps = sequences.new_tree(&mut runner).expect("nothing is filtered").current();
+        let mut world = world(true, false);
+        for step in &steps {
+            take(&mut world, step);
+        }
+        world.finish();
+        for one in &world.said {
+            *said.entry(one.situation).or_insert(0_u32) += 1;
+        }
+    }
+    let often = [
+        Situation::MarkStanding,
+        Situation::MarkOpening,
+        Situation::Sent,
+        Situation::Stored,
+        Situation::TransferAborted,
+        Situation::NotBegun,
+        Situation::Aborted,
+        Situation::ClosedByRefusal,
+        Situation::RestNotFollowed,
+        Situation::Renamed,
+        Situation::Noop,
+        Situation::Status,
+    ];
+    for situation in often {
+        let times = said.get(&situation).copied().unwrap_or(0);
+        assert!(times >= 5, "{} was said {times} times", situation.id());
+    }
+    assert!(said.len() >= 80, "{} situations", said.len());
+}
+
+/// What a session says to a script, however it arrives.
+fn answers(pieces: &[&[u8]]) -> Vec<(Situation, String)> {
+    let mut world = world(false, false);
+    world.transfer = Ended::Complete(12);
+    for piece in pieces {
+        world.send(piece);
+    }
+    world.said.iter().map(|said| (said.situation, format!("{:?}", said.reply))).collect()
+}
+
+#[test]
+fn input_cut_at_every_byte_is_answered_alike() {
+    let mut script = b"NOOP\r\nUSER longshore\r\nPASS secret\r\nTYPE I\r\nPASV\r\nRETR a\r\n\
+        EPSV\nSTOR new\r\nSIZE new\r\nREST 4\r\nPASV\r\nRETR a\r\nRNFR new\r\nRNTO \xC3\xA9\xFF\xFF\r\n\
+        \xFF\xFB\x01NO\xFF\xF1OP\r\nMKD a\r\0b\r\nMKD \"q\"\r\nCWD \"q\"\r\nPWD\r\nSTAT\r\nSTAT /\r\n\
+        \xFF\xF4\xFF\xF2ABOR\r\nLIST\r\nPASV\r\nNLST /\r\nPASV\r\nLIST *\r\nNUL\0\r\n\r\nXYZZY \r\n\
+        PORT 192,0,2,7,20,1\r\nAPPE /a\r\nPASV\r\nSTOR /\r\nRETR /a\r\nMLST /a\r\nFEAT\r\nHELP\r\n"
+        .to_vec();
+    script.extend_from_slice(&[b'x'; 4200]);
+    script.extend_from_slice(b"\r\nREIN\r\nUSER x\r\nQUIT\r\nNOOP\r\n");
+    let whole = answers(&[&script]);
+    assert_eq!(whole.first().map(|said| said.0), Some(Situation::Greeting));
+    assert_eq!(whole.last().map(|said| said.0), Some(Situation::Goodbye));
+    assert!(whole.len() > 45, "{} answers", whole.len());
+    for cut in 0..script.len() {
+        // In the middle of the over-long line one cut is as good as another.
+        if script[cut.saturating_sub(20)..(cut + 20).min(script.len())].iter().all(|&byte| byte == b'x')
+            && cut % 64 != 0
+        {
+            continue;
+        }
+        let (head, tail) = script.split_at(cut);
+        assert_eq!(answers(&[head, tail]), whole, "cut at {cut}");
+    }
+    let bytes: Vec<&[u8]> = script.chunks(1).collect();
+    assert_eq!(answers(&bytes), whole, "byte by byte");
+}
+
+/// What the judge objects to when these lines are sent; behind `hold ` to a transfer that goes on.
+fn objections(lines: &str, tamper: Option<Tamper>) -> String {
+    let mut world = world(true, false);
+    world.tolerant = true;
+    world.tamper = tamper;
+    let lines = match lines.strip_prefix("hold ") {
+        Some(lines) => {
+            world.transfer = Ended::GoesOn(5);
+            lines
+        }
+        None => lines,
+    };
+    world.send(lines.as_bytes());
+    world.judge.violations.join("\n")
+}
+
+/// The judge has nothing against the session as it is, and this against one whose outputs are changed on their way.
+#[track_caller]
+fn broken(lines: &str, complaint: &str, tamper: impl FnMut(Output) -> Vec<Output> + 'static) {
+    assert_eq!(objections(lines, None), "", "nothing is broken yet");
+    let objections = objections(lines, Some(Box::new(tamper)));
+    assert!(objections.contains(complaint), "{complaint:?} is not among\n{objections}");
+}
+
+fn is(output: &Output, situation: Situation) -> bool {
+    matches!(output, Output::Reply(reply) if reply.situation == situation)
+}
+
+/// Each reply of one situation becomes these.
+fn instead(from: Situation, to: &'static [Situation]) -> impl FnMut(Output) -> Vec<Output> {
+    move |output| {
+        if is(&output, from) {
+            return to.iter().map(|situation| Output::Reply(full(*situation))).collect();
+        }
+        vec![output]
+    }
+}
+
+/// A reply with every figure that a text may want.
+fn full(situation: Situation) -> Reply {
+    ["path", "name", "verb", "seconds", "system"]
+        .into_iter()
+        .fold(Reply::new(situation).with("bytes", 5_u64), |reply, name| reply.with(name, "x"))
+}
+
+#[test]
+fn a_reply_that_is_missing_is_noticed() {
+    broken("PWD\r\n", "1 commands wait for nothing", instead(Situation::CurrentDirectory, &[]));
+    broken("PWD\r\nSYST\r\n", "system.type answers Verb(Pwd)", instead(Situation::CurrentDirectory, &[]));
+    broken("PASV\r\nRETR a\r\n", "commands wait for nothing", instead(Situation::Sent, &[]));
+    broken("PASV\r\nRETR a\r\n", "Establish before the mark", instead(Situation::MarkOpening, &[]));
+    broken("QUIT\r\n", "closed without", instead(Situation::Goodbye, &[]));
+    broken("hold PASV\r\nRETR a\r\nNOOP\r\n", "NOOP was not answered at once", instead(Situation::Noop, &[]));
+    broken(
+        "hold PASV\r\nRETR a\r\nSTAT\r\n",
+        "STAT was not answered at once",
+        instead(Situation::Status, &[]),
+    );
+}
+
+#[test]
+fn a_reply_too_many_is_noticed() {
+    broken(
+        "SYST\r\n",
+        "system.type answers nothing",
+        instead(Situation::System, &[Situation::System, Situation::System]),
+    );
+    let twice = &[Situation::MarkOpening, Situation::MarkOpening];
+    broken("PASV\r\nRETR a\r\n", "transfer.opening for", instead(Situation::MarkOpening, twice));
+    let mark_and_more = &[Situation::MarkOpening, Situation::Sent];
+    broken(
+        "PASV\r\nRETR a\r\n",
+        "transfer.sent although completed: false",
+        instead(Situation::MarkOpening, mark_and_more),
+    );
+}
+
+#[test]
+fn a_wrong_reply_is_noticed() {
+    broken("SYST\r\n", "noop.done answers Verb(Syst)", instead(Situation::System, &[Situation::Noop]));
+    broken("XYZZY\r\n", "noop.done answers Unknown", instead(Situation::Unknown, &[Situation::Noop]));
+    broken(
+        "PASV\r\nRETR a\r\n",
+        "transfer.begins, and the data connection stands: false",
+        instead(Situation::MarkOpening, &[Situation::MarkStanding]),
+    );
+    broken(
+        "RETR a\r\n",
+        "data.expired does not follow",
+        instead(Situation::NothingArranged, &[Situation::ArrangementExpired]),
+    );
+    broken(
+        "hold PASV\r\nRETR a\r\nABOR\r\n",
+        "transfer.sent although completed: false",
+        instead(Situation::TransferAborted, &[Situation::Sent]),
+    );
+    broken(
+        "PASV\r\nRETR a\r\n",
+        "transfer.aborted although completed: true",
+        instead(Situation::Sent, &[Situation::TransferAborted]),
+    );
+    broken(
+        "hold PASV\r\nRETR a\r\nPASV\r\nRETR a\r\nABOR\r\n",
+        "transfer.opening for",
+        instead(Situation::NotBegun, &[Situation::MarkOpening]),
+    );
+}
+
+#[test]
+fn replies_out_of_order_are_noticed() {
+    let mut kept = None;
+    broken("SYST\r\nPWD\r\n", "directory.current answers Verb(Syst)", move |output| {
+        if is(&output, Situation::System) {
+            kept = Some(output);
+            return vec![];
+        }
+        let later = if is(&output, Situation::CurrentDirectory) { kept.take() } else { None };
+        [Some(output), later].into_iter().flatten().collect()
+    });
+}
+
+#[test]
+fn an_upload_answered_before_it_is_stored_is_noticed() {
+    broken("PASV\r\nSTOR x\r\n", "transfer.stored although completed: false", |output| match output {
+        Output::Storage(_, StorageOp::Commit) => vec![Output::Reply(full(Situation::Stored)), output],
+        output => vec![output],
+    });
+}
+
+#[test]
+fn a_mark_before_the_file_is_open_is_noticed() {
+    broken("PASV\r\nRETR a\r\n", "open: false", |output| match output {
+        Output::Storage(_, StorageOp::OpenRetrieve { .. }) => {
+            vec![Output::Reply(full(Situation::MarkOpening)), output]
+        }
+        output => vec![output],
+    });
+}
+
+#[test]
+fn two_operations_at_once_are_noticed() {
+    broken("MKD x\r\n", "was under way", |output| match output {
+        Output::Storage(id, op) => {
+            vec![Output::Storage(id, op.clone()), Output::Storage(OperationId(id.0 + 100), op)]
+        }
+        output => vec![output],
+    });
+    broken("MKD x\r\n", "id #1 after #1", |output| match output {
+        Output::Storage(_, op) => vec![Output::Storage(OperationId(1), op)],
+        output => vec![output],
+    });
+}
+
+#[test]
+fn an_end_that_is_none_is_noticed() {
+    broken("PWD\r\n", "a 421 without Close", instead(Situation::CurrentDirectory, &[Situation::Idle]));
+    broken("QUIT\r\n", "after Close came", |output| match output {
+        Output::Close => vec![Output::Close, Output::Reply(full(Situation::Noop))],
+        output => vec![output],
+    });
+    broken("PWD\r\n", "closed without", |output| {
+        if is(&output, Situation::CurrentDirectory) { vec![output, Output::Close] } else { vec![output] }
+    });
+}
+
+#[test]
+fn a_data_connection_left_open_is_noticed() {
+    let keep = |output| match output {
+        Output::Data(_, DataOp::Release) => vec![],
+        output => vec![output],
+    };
+    broken("PASV\r\nSTOR /\r\n", "a refused upload left the data connection open", keep);
+    broken("PASV\r\nABOR\r\n", "abort.done leaves a passive port open", keep);
+}
+
+#[test]
+fn a_transfer_of_the_wrong_file_is_noticed() {
+    broken("TYPE I\r\nREST 5\r\nPASV\r\nRETR a\r\n", "instead of from 5", |output| match output {
+        Output::Data(id, DataOp::Move(mut job)) => {
+            assert_eq!(job.direction, Direction::Send);
+            job.offset = 0;
+            vec![Output::Data(id, DataOp::Move(job))]
+        }
+        output => vec![output],
+    });
+}
