@@ -205,10 +205,21 @@ impl DataSocket {
     /// # Panics
     ///
     /// Outside a tokio runtime with its clock enabled.
-    pub fn drain_in_background(mut self) -> Closing {
+    pub fn drain_in_background(self) -> Closing {
         if !self.unread() {
             return Closing::AtOnce;
         }
+        self.discard_in_background()
+    }
+
+    /// Closes the connection of an upload that we cannot store, while the peer may still be
+    /// writing: what it writes is read away as in [`DataSocket::drain_in_background`], so that it
+    /// comes to read the reply that says why instead of failing at its next write.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with its clock enabled.
+    pub fn discard_in_background(mut self) -> Closing {
         let Ok(permit) = DRAINS.try_acquire() else {
             return Closing::TooMany;
         };

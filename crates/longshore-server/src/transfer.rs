@@ -14,6 +14,7 @@ use longshore_proto::command::Representation;
 use longshore_proto::listing::{self, Pattern};
 use longshore_proto::server::{End, ListingFormat, Plan, TransferJob};
 use longshore_proto::time::UnixTime;
+use longshore_proto::verbs::Direction;
 use longshore_storage::{Directory, Entry, Operation, Readable, Upload};
 
 use crate::convert::{self, Opened, Tenant};
@@ -115,7 +116,21 @@ impl Engine {
         while offset < length {
             let count = SENDFILE_CHUNK_BYTES.min(usize::try_from(length - offset).unwrap_or(usize::MAX));
             let sent =
-                wait(&self.job, &self.cancel, self.socket.send_file(descriptor, &mut offset, count)).await?;
+                pause(&self.job, &self.cancel, self.socket.send_file(descriptor, &mut offset, count)).await?;
+            let sent = match sent {
+                Ok(sent) => sent,
+                Err(error) => {
+                    // The call copies from one to the other, and its error may be the file's: going on by hand
+                    // serves files that the kernel cannot copy, and finds out whose fault it was.
+                    let _ = self.socket.set_cork(false);
+                    self.job.offset = offset;
+                    return if lost(&error) {
+                        Err(reset(&error))
+                    } else {
+                        self.send_copied(file, length).await
+                    };
+                }
+            };
             if sent == 0 {
                 return Err(End::Shrank.into());
             }
@@ -233,15 +248,19 @@ impl Engine {
         Ok(self.pool.run(operation).await?)
     }
 
-    /// In order when all is through; else by a reset, so that no client takes a part for the whole.
+    /// In order when all is through; else by a reset, so that no client takes a part for the whole. A client whose
+    /// upload we could not store is heard out for a while, so that it comes to read why.
     async fn close(mut self, end: End) {
         match (end, self.job.direction) {
-            (End::Complete, longshore_proto::verbs::Direction::Send) => {
+            (End::Complete, Direction::Send) => {
                 if self.socket.shutdown().await.is_ok() {
                     self.socket.drain_in_background();
                 }
             }
-            (End::Complete, longshore_proto::verbs::Direction::Receive) => drop(self.socket),
+            (End::Complete, Direction::Receive) => drop(self.socket),
+            (End::Storage(_), Direction::Receive) => {
+                self.socket.discard_in_background();
+            }
             _ => self.socket.abort(),
         }
     }
@@ -274,12 +293,40 @@ async fn wait<T>(
     cancel: &Cancel,
     operation: impl Future<Output = io::Result<T>>,
 ) -> Result<T> {
+    pause(job, cancel, operation).await?.map_err(|error| reset(&error))
+}
+
+/// As [`wait`], for an operation whose error need not be the connection's.
+async fn pause<T>(
+    job: &TransferJob,
+    cancel: &Cancel,
+    operation: impl Future<Output = io::Result<T>>,
+) -> Result<io::Result<T>> {
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(End::Cancelled.into()),
-        result = operation => result.map_err(|error| Stopped { end: End::Reset, cause: Some(error.to_string()) }),
+        result = operation => Ok(result),
         () = tokio::time::sleep(job.stall_timeout) => Err(End::Stalled.into()),
     }
+}
+
+fn reset(error: &io::Error) -> Stopped {
+    Stopped { end: End::Reset, cause: Some(error.to_string()) }
+}
+
+/// Whether an error can only be the connection's.
+fn lost(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    )
 }
 
 async fn send(

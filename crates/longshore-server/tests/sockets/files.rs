@@ -252,7 +252,7 @@ fn renaming_and_removing() {
         client.command("RNFR b", 350);
         client.command("RNTO dir", Situation::TargetIsADirectory);
         client.command("RNFR b", 350);
-        client.command("RNTO missing/b", Situation::TargetNoDirectory);
+        client.command("RNTO missing/b", Situation::RenameNotFound);
         client.command("RNFR b", 350);
         client.command("RNTO dir/b", 250);
         client.command("RNFR dir", 350);
