@@ -143,7 +143,7 @@ impl<'a> Case<'a> {
     pub fn wait_for_a_part(&self) {
         wait_for("a part of the upload", BOUND, || {
             let sizes = self.names("").into_iter().filter_map(|name| fs::metadata(self.inside(name)).ok());
-            sizes.map(|metadata| metadata.len()).find(|&size| size >= 1 << 20)
+            sizes.map(|metadata| metadata.len()).find(|&size| size >= 1 << 18)
         });
     }
 

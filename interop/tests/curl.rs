@@ -97,10 +97,10 @@ fn download_is_resumed() {
         let local = case.outside("big");
         let local_name = local.to_string_lossy();
         let mut slow = case.curl(Who::Account);
-        slow.args(["--limit-rate", "4M", "--output", &local_name, &case.url("big")]);
+        slow.args(["--limit-rate", "1M", "--output", &local_name, &case.url("big")]);
         let slow = Running::start(&mut slow);
         wait_for("a part of the download", BOUND, || {
-            fs::metadata(&local).ok().filter(|metadata| metadata.len() >= 1 << 20)
+            fs::metadata(&local).ok().filter(|metadata| metadata.len() >= 1 << 18)
         });
         slow.kill();
         let part = case.received("big").len();
@@ -117,7 +117,7 @@ fn upload_is_resumed() {
         let local = case.prepare("big", &bytes);
         let local_name = local.to_string_lossy();
         let mut slow = case.curl(Who::Account);
-        slow.args(["--limit-rate", "4M", "--upload-file", &local_name, &case.url("big")]);
+        slow.args(["--limit-rate", "1M", "--upload-file", &local_name, &case.url("big")]);
         let slow = Running::start(&mut slow);
         case.wait_for_a_part();
         slow.kill();

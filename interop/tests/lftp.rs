@@ -70,9 +70,9 @@ fn download_is_resumed() {
     each_way(Client::Lftp, "resume a download after SIGKILL", |case| {
         let bytes = pattern(10 * 1024 * 1024, 7);
         case.place("big", &bytes);
-        let slow = Running::start(&mut case.lftp(Who::Account, "set net:limit-rate 4M\nget big"));
+        let slow = Running::start(&mut case.lftp(Who::Account, "set net:limit-rate 1M\nget big"));
         wait_for("a part of the download", BOUND, || {
-            fs::metadata(case.outside("big")).ok().filter(|metadata| metadata.len() >= 1 << 20)
+            fs::metadata(case.outside("big")).ok().filter(|metadata| metadata.len() >= 1 << 18)
         });
         slow.kill();
         let part = case.received("big").len();
@@ -86,7 +86,7 @@ fn download_is_resumed() {
 #[track_caller]
 fn send_a_part(case: &Case<'_>, bytes: &[u8]) {
     case.prepare("big", bytes);
-    let slow = Running::start(&mut case.lftp(Who::Account, "set net:limit-rate 4M\nput big"));
+    let slow = Running::start(&mut case.lftp(Who::Account, "set net:limit-rate 1M\nput big"));
     case.wait_for_a_part();
     slow.kill();
     case.server.wait_for_line_about(&case.remote("big"));

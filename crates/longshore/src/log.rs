@@ -122,7 +122,8 @@ fn line(event: &Event) -> Option<String> {
             (Verb::Mkd, _) => format!("made directory {path}"),
             (Verb::Rmd, _) => format!("removed directory {path}"),
             (Verb::Dele, _) => format!("removed {path}"),
-            (verb, _) => format!("{} {path}", verb.name()),
+            // Mirroring clients set the time of every file right after its transfer, which has its own line.
+            _ => return None,
         },
         EventKind::StorageFailed { cause } => format!("storage failed: {cause}"),
         EventKind::Fault { message } => format!("fault of this program, session ended: {message}"),
