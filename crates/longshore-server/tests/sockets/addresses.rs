@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use crate::common::client::connect_from;
 use crate::common::ground::Bystander;
 use crate::common::{
-    Client, Data, ELSEWHERE, HERE, HERE_V6, PASSWORD, Server, Setup, Situation, USER, not_run, octets,
+    Client, Data, ELSEWHERE, HERE, HERE_V6, PASSWORD, Server, Setup, Situation, USER, octets,
 };
 
 fn tree() -> Memory {
