@@ -4,6 +4,8 @@
 //! a password into an [`Account`] or a [`Rejection`]; the peer hears the same refusal for every rejection, the log
 //! hears the reason.
 
+mod hash;
+pub mod limits;
 mod memory;
 mod permissions;
 
@@ -13,6 +15,7 @@ use std::pin::Pin;
 
 use longshore_path::VirtualPath;
 
+pub use hash::{HashError, HashKind, PasswordHash};
 pub use memory::{MemoryAccounts, is_anonymous};
 pub use permissions::{Permission, Permissions};
 
