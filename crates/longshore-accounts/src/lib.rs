@@ -5,8 +5,10 @@
 //! hears the reason.
 
 mod hash;
+mod hours;
 pub mod limits;
 mod memory;
+mod network;
 mod permissions;
 
 use std::fmt;
@@ -16,7 +18,9 @@ use std::pin::Pin;
 use longshore_path::VirtualPath;
 
 pub use hash::{HashError, HashKind, PasswordHash};
+pub use hours::{Hours, HoursError, WeekMinute, Weekday};
 pub use memory::{MemoryAccounts, is_anonymous};
+pub use network::{Network, NetworkError};
 pub use permissions::{Permission, Permissions};
 
 /// Somebody who may come in.
