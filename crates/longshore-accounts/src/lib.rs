@@ -5,7 +5,9 @@
 //! hears the reason.
 
 mod account;
+mod cache;
 mod hash;
+mod hashed;
 mod hours;
 pub mod limits;
 mod memory;
@@ -18,7 +20,9 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 pub use account::{Account, AccountLimits, Mode, ModeError, TreeName};
+pub use cache::{CredentialDigest, NoKey, VerifiedCache};
 pub use hash::{HashError, HashKind, PasswordHash};
+pub use hashed::{BuildError, Entry, HashedAccounts, Secret};
 pub use hours::{Hours, HoursError, WeekMinute, Weekday};
 pub use memory::{MemoryAccounts, is_anonymous};
 pub use network::{Network, NetworkError};
@@ -69,6 +73,12 @@ pub enum Rejection {
     WrongPassword,
     /// Anonymous sessions are not offered.
     NoAnonymous,
+    /// The account is disabled. Its password was not looked at.
+    Disabled,
+    /// The password was right; the account may not come in from this address.
+    NotFromHere,
+    /// The password was right; the account may not come in at this hour.
+    NotAtThisHour,
     /// The accounts could not be asked.
     Unavailable,
 }
@@ -79,6 +89,9 @@ impl fmt::Display for Rejection {
             Rejection::NoSuchAccount => "no such account",
             Rejection::WrongPassword => "wrong password",
             Rejection::NoAnonymous => "anonymous sessions are not offered",
+            Rejection::Disabled => "the account is disabled",
+            Rejection::NotFromHere => "the account may not come in from this address",
+            Rejection::NotAtThisHour => "the account may not come in at this hour",
             Rejection::Unavailable => "the accounts could not be asked",
         })
     }
