@@ -4,36 +4,32 @@
 //! a password into an [`Account`] or a [`Rejection`]; the peer hears the same refusal for every rejection, the log
 //! hears the reason.
 
+mod account;
+mod cache;
+mod hash;
+mod hashed;
+mod hours;
+pub mod limits;
 mod memory;
+mod network;
 mod permissions;
+mod rules;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-use longshore_path::VirtualPath;
-
+pub use account::{Account, AccountLimits, Mode, ModeError, TreeName};
+pub use cache::{CredentialDigest, NoKey, VerifiedCache};
+pub use hash::{HashError, HashKind, PasswordHash};
+pub use hashed::{BuildError, Entry, HashedAccounts, Secret};
+pub use hours::{Hours, HoursError, WeekMinute, Weekday};
 pub use memory::{MemoryAccounts, is_anonymous};
+pub use network::{Network, NetworkError};
 pub use permissions::{Permission, Permissions};
+pub use rules::{PathPattern, PathRule, PathRules, PatternError, TooManyRules};
 
-/// Somebody who may come in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// The name, for logs, greetings, and as the owner of parts of uploads.
-    pub name: String,
-    /// Which tree of files it sees; whoever serves it knows the trees by these names.
-    pub tree: TreeName,
-    /// Where a session begins.
-    pub directory: VirtualPath,
-    /// What it may do.
-    pub permissions: Permissions,
-}
-
-/// Names one tree of files among those that are served.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TreeName(pub String);
-
-/// One attempt to come in.
+/// One attempt to come in. Fields will be added: begin with [`Attempt::new`] and set what differs.
 #[derive(Clone)]
 pub struct Attempt {
     /// The name as the peer gave it: any bytes.
@@ -42,12 +38,29 @@ pub struct Attempt {
     pub password: Vec<u8>,
     /// Where the attempt comes from.
     pub peer: IpAddr,
+    /// Whether the password came through TLS.
+    pub secure: bool,
+    /// What time it is where the hours of accounts are meant. `None` when nobody knows: accounts that may come in
+    /// at some hours only are then refused.
+    pub week_minute: Option<WeekMinute>,
+}
+
+impl Attempt {
+    /// An attempt in clear, at a time that nobody knows.
+    pub fn new(user: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>, peer: IpAddr) -> Attempt {
+        Attempt { user: user.into(), password: password.into(), peer, secure: false, week_minute: None }
+    }
 }
 
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = longshore_path::display(&self.user).to_string();
-        f.debug_struct("Attempt").field("user", &user).field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Attempt")
+            .field("user", &user)
+            .field("peer", &self.peer)
+            .field("secure", &self.secure)
+            .field("week_minute", &self.week_minute)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,6 +73,12 @@ pub enum Rejection {
     WrongPassword,
     /// Anonymous sessions are not offered.
     NoAnonymous,
+    /// The account is disabled. Its password was not looked at.
+    Disabled,
+    /// The password was right; the account may not come in from this address.
+    NotFromHere,
+    /// The password was right; the account may not come in at this hour.
+    NotAtThisHour,
     /// The accounts could not be asked.
     Unavailable,
 }
@@ -70,6 +89,9 @@ impl fmt::Display for Rejection {
             Rejection::NoSuchAccount => "no such account",
             Rejection::WrongPassword => "wrong password",
             Rejection::NoAnonymous => "anonymous sessions are not offered",
+            Rejection::Disabled => "the account is disabled",
+            Rejection::NotFromHere => "the account may not come in from this address",
+            Rejection::NotAtThisHour => "the account may not come in at this hour",
             Rejection::Unavailable => "the accounts could not be asked",
         })
     }

@@ -61,24 +61,15 @@ pub fn is_anonymous(user: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use longshore_path::VirtualPath;
-
     use super::*;
-    use crate::{Permissions, TreeName};
 
     fn account(name: &str) -> Account {
-        Account {
-            name: name.to_owned(),
-            tree: TreeName("files".to_owned()),
-            directory: VirtualPath::root(),
-            permissions: Permissions::ALL,
-        }
+        Account::new(name, "files")
     }
 
     #[track_caller]
     fn check(accounts: &MemoryAccounts, user: &[u8], password: &[u8], expected: Result<&str, Rejection>) {
-        let peer = [127, 0, 0, 1].into();
-        let attempt = Attempt { user: user.to_vec(), password: password.to_vec(), peer };
+        let attempt = Attempt::new(user, password, [127, 0, 0, 1].into());
         let Answer::Ready(verdict) = accounts.authenticate(attempt) else { panic!("memory does not wait") };
         assert_eq!(verdict.as_ref().map(|account| account.name.as_str()).map_err(|why| *why), expected);
     }
@@ -100,8 +91,7 @@ mod tests {
 
     #[test]
     fn an_attempt_never_shows_its_password() {
-        let attempt =
-            Attempt { user: b"a\n".to_vec(), password: b"hunter2".to_vec(), peer: [127, 0, 0, 1].into() };
+        let attempt = Attempt::new(b"a\n", b"hunter2", [127, 0, 0, 1].into());
         let shown = format!("{attempt:?}");
         assert!(
             !shown.contains("hunter2") && !shown.contains("104, 117") && !shown.contains('\n'),

@@ -1,4 +1,4 @@
-//! What an account may do, by class of deed. No paths in here yet: rules by path will narrow these.
+//! What an account may do, by class of deed. No paths in here: rules by path change these sets in their own module.
 
 use std::fmt;
 
@@ -26,6 +26,35 @@ pub enum Permission {
     RemoveDirectory = 1 << 8,
     /// Set times.
     SetTimes = 1 << 9,
+}
+
+impl Permission {
+    /// All of them.
+    pub const ALL: [Permission; 10] = {
+        use Permission::*;
+        [Read, List, Write, Overwrite, Append, Delete, Rename, MakeDirectory, RemoveDirectory, SetTimes]
+    };
+
+    /// Its name, for configuration and logs: lower case, words joined by hyphens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Permission::Read => "read",
+            Permission::List => "list",
+            Permission::Write => "write",
+            Permission::Overwrite => "overwrite",
+            Permission::Append => "append",
+            Permission::Delete => "delete",
+            Permission::Rename => "rename",
+            Permission::MakeDirectory => "make-directory",
+            Permission::RemoveDirectory => "remove-directory",
+            Permission::SetTimes => "set-times",
+        }
+    }
+
+    /// The permission of that [`name`](Permission::name).
+    pub fn named(name: &str) -> Option<Permission> {
+        Permission::ALL.into_iter().find(|permission| permission.name() == name)
+    }
 }
 
 /// A set of [`Permission`]s.
@@ -62,14 +91,25 @@ impl Permissions {
     pub const fn and(self, other: Permissions) -> Permissions {
         Permissions(self.0 & other.0)
     }
+
+    /// What either allows.
+    #[must_use]
+    pub const fn union(self, other: Permissions) -> Permissions {
+        Permissions(self.0 | other.0)
+    }
+
+    /// What these allow and the other do not.
+    #[must_use]
+    pub const fn minus(self, other: Permissions) -> Permissions {
+        Permissions(self.0 & !other.0)
+    }
 }
 
 impl fmt::Debug for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use Permission::*;
-        let all =
-            [Read, List, Write, Overwrite, Append, Delete, Rename, MakeDirectory, RemoveDirectory, SetTimes];
-        f.debug_set().entries(all.into_iter().filter(|&permission| self.allows(permission))).finish()
+        f.debug_set()
+            .entries(Permission::ALL.into_iter().filter(|&permission| self.allows(permission)))
+            .finish()
     }
 }
 
@@ -86,9 +126,23 @@ mod tests {
         assert_eq!(readers.with(Permission::Write).without(Permission::Write), readers);
         assert_eq!(Permissions::ALL.and(readers), readers);
         assert_eq!(format!("{readers:?}"), "{Read, List}");
+        let writers = Permissions::NONE.with(Permission::Write).with(Permission::List);
+        assert_eq!(readers.union(writers), readers.with(Permission::Write));
+        assert_eq!(readers.minus(writers), Permissions::NONE.with(Permission::Read));
         assert_eq!(
             Permissions::ALL.without(Permission::SetTimes).with(Permission::SetTimes),
             Permissions::ALL
         );
+    }
+
+    #[test]
+    fn names() {
+        let all = Permission::ALL.into_iter().fold(Permissions::NONE, Permissions::with);
+        assert_eq!(all, Permissions::ALL, "the list leaves none out");
+        for permission in Permission::ALL {
+            assert_eq!(Permission::named(permission.name()), Some(permission));
+        }
+        assert_eq!(Permission::named("Read"), None);
+        assert_eq!(Permission::named(""), None);
     }
 }

@@ -243,11 +243,8 @@ impl Driver {
                     reply.write(self.shared.config.texts.as_ref(), self.unsent.end());
                 }
                 Output::Login(id, request) => {
-                    let attempt = Attempt {
-                        user: request.user,
-                        password: request.password.0,
-                        peer: self.connection.peer.ip(),
-                    };
+                    let peer = self.connection.peer.ip();
+                    let attempt = Attempt::new(request.user, request.password.0, peer);
                     let shared = self.shared.clone();
                     self.work = Some(Box::pin(async move {
                         let answer = shared.config.accounts.authenticate(attempt);

@@ -5,8 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use longshore_server::accounts::{Account, MemoryAccounts, Permissions, TreeName};
-use longshore_server::path::VirtualPath;
+use longshore_server::accounts::{Account, MemoryAccounts, Permissions};
 use longshore_server::reply::Situation;
 use longshore_server::storage::memory::Memory;
 use longshore_server::{Config, Listeners, Policy, Trees, run};
@@ -117,12 +116,7 @@ fn what_architecture_says_is_what_the_server_says() {
     assert!(rows.len() > 20, "the dialogue is there");
     let files = Memory::new();
     files.insert("/small", "a few bytes").insert("/large", vec![b'x'; 32 << 20]);
-    let alice = Account {
-        name: "alice".to_owned(),
-        tree: TreeName("memory".to_owned()),
-        directory: VirtualPath::root(),
-        permissions: Permissions::ALL,
-    };
+    let alice = Account { permissions: Permissions::ALL, ..Account::new("alice", "memory") };
     let accounts = MemoryAccounts::new().with_account(alice, "wonderland");
     let config = Config {
         policy: Policy { connect_timeout: Duration::from_millis(200), ..Policy::default() },

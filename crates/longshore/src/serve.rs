@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_accounts::{Account, MemoryAccounts, Permissions, TreeName, is_anonymous};
-use longshore_path::VirtualPath;
+use longshore_accounts::{Account, MemoryAccounts, Permissions, is_anonymous};
 use longshore_server::{Config, ListenError, Listeners, Policy, Trees};
 use longshore_storage::Durability;
 use longshore_storage::local::{Local, LocalOptions};
@@ -108,12 +107,7 @@ fn user_name(name: &str) -> Result<String, Failure> {
 }
 
 fn account(name: &str, permissions: Permissions) -> Account {
-    Account {
-        name: name.to_owned(),
-        tree: TreeName(TREE.to_owned()),
-        directory: VirtualPath::root(),
-        permissions,
-    }
+    Account { permissions, ..Account::new(name, TREE) }
 }
 
 /// Listens on the given addresses; by default on this machine only. A machine without IPv6 is no error then.

@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use longshore_server::accounts::{Account, MemoryAccounts, Permissions, TreeName};
-use longshore_server::path::VirtualPath;
+use longshore_server::accounts::{Account, MemoryAccounts, Permissions};
 use longshore_server::storage::memory::Memory;
 use longshore_server::{Config, Event, Listeners, Trees, run};
 
@@ -13,12 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = Memory::new();
     files.insert("/pub/readme.txt", "This file is in no file system.\n");
 
-    let account = |name: &str, permissions| Account {
-        name: name.to_owned(),
-        tree: TreeName("memory".to_owned()),
-        directory: VirtualPath::root(),
-        permissions,
-    };
+    let account = |name: &str, permissions| Account { permissions, ..Account::new(name, "memory") };
     let accounts = MemoryAccounts::new()
         .with_anonymous(account("anonymous", Permissions::READ_ONLY))
         .with_account(account("alice", Permissions::ALL), "wonderland");
