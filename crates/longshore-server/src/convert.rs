@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use longshore_accounts::{Account, Permission};
+use longshore_accounts::{Account, Permission, Permissions, WeekMinute, Weekday};
 use longshore_path::VirtualPath;
 use longshore_proto::limits::STATUS_LIMIT_ENTRIES;
 use longshore_proto::listing::{self, Item, ItemKind, Rights};
@@ -114,28 +114,29 @@ async fn attempt(
             }
         }
         StorageOp::MakeDirectory(path) => {
-            tenant.may(Permission::MakeDirectory)?;
+            tenant.may(Permission::MakeDirectory, &path)?;
             pool.run(backend.make_directory(&path)).await?;
             StorageOutcome::Done
         }
         StorageOp::RemoveDirectory(path) => {
-            tenant.may(Permission::RemoveDirectory)?;
+            tenant.may(Permission::RemoveDirectory, &path)?;
             pool.run(backend.remove_directory(&path)).await?;
             StorageOutcome::Done
         }
         StorageOp::RemoveFile(path) => {
-            tenant.may(Permission::Delete)?;
+            tenant.may(Permission::Delete, &path)?;
             pool.run(backend.remove_file(&path)).await?;
             StorageOutcome::Done
         }
         StorageOp::RenameFrom(path) => {
-            tenant.may(Permission::Rename)?;
+            tenant.may(Permission::Rename, &path)?;
             pool.run(backend.stat(&path)).await?;
             StorageOutcome::Done
         }
         StorageOp::Rename { from, to } => {
-            tenant.may(Permission::Rename)?;
-            let overwrite = tenant.account.permissions.allows(Permission::Overwrite);
+            tenant.may(Permission::Rename, &from)?;
+            tenant.may(Permission::Rename, &to)?;
+            let overwrite = tenant.account.permissions_at(&to).allows(Permission::Overwrite);
             pool.run(backend.rename(&from, &to, overwrite)).await?;
             StorageOutcome::Done
         }
@@ -144,25 +145,26 @@ async fn attempt(
             StorageOutcome::Modified(unix_time(tenant.size_and_time(pool, &path).await?.1))
         }
         StorageOp::SetModified(path, time) => {
-            tenant.may(Permission::SetTimes)?;
+            tenant.may(Permission::SetTimes, &path)?;
             let time = Timestamp { seconds: time.seconds, nanoseconds: time.nanoseconds };
             pool.run(backend.set_modified(&path, time)).await?;
             StorageOutcome::Done
         }
         StorageOp::Facts(path, facts) => {
-            tenant.may(Permission::List)?;
+            tenant.may(Permission::List, &path)?;
             let entry = pool.run(backend.stat(&path)).await?;
             let mut line = Vec::with_capacity(160);
-            facts.write_entry(&mut line, &tenant.item(&entry), path.as_bytes());
+            let permissions = tenant.account.permissions_at(&path);
+            facts.write_entry(&mut line, &item(&entry, permissions), path.as_bytes());
             StorageOutcome::Lines { lines: vec![line], directory: false }
         }
         StorageOp::StatusListing(path) => tenant.status_listing(pool, &path).await?,
         StorageOp::FreeSpace(path) => {
-            tenant.may(Permission::Write)?;
+            tenant.may(Permission::Write, &path)?;
             StorageOutcome::FreeSpace(pool.run(backend.free_space(&path)).await?)
         }
         StorageOp::OpenRetrieve { path, offset } => {
-            tenant.may(Permission::Read)?;
+            tenant.may(Permission::Read, &path)?;
             let file = pool.run(backend.open_read(&path)).await?;
             if offset > file.entry().size {
                 return Err(ErrorKind::OffsetBeyondEnd.into());
@@ -171,7 +173,7 @@ async fn attempt(
             StorageOutcome::Opened
         }
         StorageOp::OpenListing { path, directory_only } => {
-            tenant.may(Permission::List)?;
+            tenant.may(Permission::List, &path)?;
             *opened = match pool.run(backend.open_directory(&path)).await {
                 Err(error) if error.kind == ErrorKind::NotADirectory && !directory_only => {
                     Opened::Entry(Box::new(pool.run(backend.stat(&path)).await?))
@@ -181,8 +183,8 @@ async fn attempt(
             StorageOutcome::Opened
         }
         StorageOp::OpenUpload { path, start } => {
-            tenant.may(Permission::Write)?;
-            let permissions = tenant.account.permissions;
+            tenant.may(Permission::Write, &path)?;
+            let permissions = tenant.account.permissions_at(&path);
             let (plan, overwrite) = match start {
                 UploadStart::Replace => (UploadPlan::Replace, permissions.allows(Permission::Overwrite)),
                 UploadStart::Unique => (UploadPlan::Unique, false),
@@ -204,8 +206,8 @@ async fn attempt(
 }
 
 impl Tenant {
-    fn may(&self, permission: Permission) -> longshore_storage::Result<()> {
-        if self.account.permissions.allows(permission) {
+    fn may(&self, permission: Permission, path: &VirtualPath) -> longshore_storage::Result<()> {
+        if self.account.permissions_at(path).allows(permission) {
             Ok(())
         } else {
             Err(ErrorKind::PermissionDenied.into())
@@ -218,7 +220,7 @@ impl Tenant {
         pool: &Pool,
         path: &VirtualPath,
     ) -> longshore_storage::Result<(u64, Timestamp)> {
-        let permissions = self.account.permissions;
+        let permissions = self.account.permissions_at(path);
         let stat = if permissions.allows(Permission::List) || permissions.allows(Permission::Read) {
             pool.run(self.backend.stat(path)).await
         } else {
@@ -244,11 +246,11 @@ impl Tenant {
         pool: &Pool,
         path: &VirtualPath,
     ) -> longshore_storage::Result<StorageOutcome> {
-        self.may(Permission::List)?;
+        self.may(Permission::List, path)?;
         let now = unix_time(now());
         let long = |entry: &Entry| {
             let mut line = Vec::with_capacity(80);
-            listing::unix::write_line(&mut line, &self.item(entry), now);
+            listing::unix::write_line(&mut line, &item(entry, Permissions::NONE), now);
             line.truncate(line.trim_ascii_end().len());
             line
         };
@@ -272,53 +274,71 @@ impl Tenant {
         }
     }
 
-    /// An entry in the words of listings, with what this account may do to it.
-    pub(crate) fn item<'a>(&self, entry: &'a Entry) -> Item<'a> {
-        Item {
-            name: &entry.name,
-            kind: match entry.kind {
-                Kind::File => ItemKind::File,
-                Kind::Directory => ItemKind::Directory,
-                Kind::Other => ItemKind::Other,
-            },
-            size: entry.size,
-            modified: unix_time(entry.modified),
-            mode: entry.mode,
-            owner: entry.owner,
-            group: entry.group,
-            links: entry.links,
-            unique: (entry.id.device, entry.id.inode),
-            link_target: entry.link_target.as_deref(),
-            rights: self.rights(entry.kind),
+    /// What may be done to an entry of a directory; without rules by path it is the same for all.
+    pub(crate) fn permissions_of(&self, directory: &VirtualPath, name: &[u8]) -> Permissions {
+        if self.account.rules.iter().len() == 0 {
+            return self.account.permissions;
         }
+        // A name that no path can hold cannot be reached by one either.
+        directory.join(name).map_or(Permissions::NONE, |path| self.account.permissions_at(&path))
     }
+}
 
-    /// The `perm` fact (RFC 3659 section 7.5.5).
-    fn rights(&self, kind: Kind) -> Rights {
-        let table: &[(Permission, Rights)] = match kind {
-            Kind::File => &[
-                (Permission::Append, Rights::APPEND),
-                (Permission::Delete, Rights::DELETE),
-                (Permission::Rename, Rights::RENAME),
-                (Permission::Read, Rights::READ),
-                (Permission::Overwrite, Rights::WRITE),
-            ],
-            Kind::Directory => &[
-                (Permission::Write, Rights::CREATE),
-                (Permission::RemoveDirectory, Rights::DELETE),
-                (Permission::Rename, Rights::RENAME),
-                (Permission::List, Rights::LIST),
-                (Permission::MakeDirectory, Rights::MAKE_DIRECTORY),
-                (Permission::Delete, Rights::PURGE),
-            ],
-            Kind::Other => &[(Permission::Delete, Rights::DELETE), (Permission::Rename, Rights::RENAME)],
-        };
-        let enter = if kind == Kind::Directory { Rights::ENTER } else { Rights::NONE };
-        table
-            .iter()
-            .filter(|(permission, _)| self.account.permissions.allows(*permission))
-            .fold(enter, |rights, (_, right)| rights.union(*right))
+/// An entry in the words of listings, with what may be done to it.
+pub(crate) fn item(entry: &Entry, permissions: Permissions) -> Item<'_> {
+    Item {
+        name: &entry.name,
+        kind: match entry.kind {
+            Kind::File => ItemKind::File,
+            Kind::Directory => ItemKind::Directory,
+            Kind::Other => ItemKind::Other,
+        },
+        size: entry.size,
+        modified: unix_time(entry.modified),
+        mode: entry.mode,
+        owner: entry.owner,
+        group: entry.group,
+        links: entry.links,
+        unique: (entry.id.device, entry.id.inode),
+        link_target: entry.link_target.as_deref(),
+        rights: rights(entry.kind, permissions),
     }
+}
+
+/// The `perm` fact (RFC 3659 section 7.5.5).
+fn rights(kind: Kind, permissions: Permissions) -> Rights {
+    let table: &[(Permission, Rights)] = match kind {
+        Kind::File => &[
+            (Permission::Append, Rights::APPEND),
+            (Permission::Delete, Rights::DELETE),
+            (Permission::Rename, Rights::RENAME),
+            (Permission::Read, Rights::READ),
+            (Permission::Overwrite, Rights::WRITE),
+        ],
+        Kind::Directory => &[
+            (Permission::Write, Rights::CREATE),
+            (Permission::RemoveDirectory, Rights::DELETE),
+            (Permission::Rename, Rights::RENAME),
+            (Permission::List, Rights::LIST),
+            (Permission::MakeDirectory, Rights::MAKE_DIRECTORY),
+            (Permission::Delete, Rights::PURGE),
+        ],
+        Kind::Other => &[(Permission::Delete, Rights::DELETE), (Permission::Rename, Rights::RENAME)],
+    };
+    let enter = if kind == Kind::Directory { Rights::ENTER } else { Rights::NONE };
+    table
+        .iter()
+        .filter(|(permission, _)| permissions.allows(*permission))
+        .fold(enter, |rights, (_, right)| rights.union(*right))
+}
+
+/// The minute of the week in UTC, in which the hours of accounts are meant.
+pub(crate) fn week_minute(now: Timestamp) -> Option<WeekMinute> {
+    let minutes = now.seconds.div_euclid(60);
+    let day = minutes.div_euclid(24 * 60);
+    // 1970-01-01 was a Thursday, three days after a Monday.
+    let weekday = Weekday::ALL[usize::try_from((day + 3).rem_euclid(7)).ok()?];
+    WeekMinute::new(weekday, u16::try_from(minutes.rem_euclid(24 * 60)).ok()?)
 }
 
 /// The wall clock, for the dates of listings.
@@ -331,4 +351,25 @@ pub(crate) fn now() -> Timestamp {
 
 pub(crate) fn unix_time(time: Timestamp) -> UnixTime {
     UnixTime { seconds: time.seconds, nanoseconds: time.nanoseconds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_of_the_week() {
+        let table = [
+            (0, "Thu 00:00"),
+            (-1, "Wed 23:59"),
+            (86_399, "Thu 23:59"),
+            (86_400, "Fri 00:00"),
+            // 2026-11-20 13:04:59 UTC, a Friday.
+            (1_795_179_899, "Fri 13:04"),
+        ];
+        for (seconds, expected) in table {
+            let minute = week_minute(Timestamp { seconds, nanoseconds: 0 }).expect("a minute");
+            assert_eq!(minute.to_string(), expected);
+        }
+    }
 }

@@ -244,7 +244,10 @@ impl Driver {
                 }
                 Output::Login(id, request) => {
                     let peer = self.connection.peer.ip();
-                    let attempt = Attempt::new(request.user, request.password.0, peer);
+                    let attempt = Attempt {
+                        week_minute: convert::week_minute(convert::now()),
+                        ..Attempt::new(request.user, request.password.0, peer)
+                    };
                     let shared = self.shared.clone();
                     self.work = Some(Box::pin(async move {
                         let answer = shared.config.accounts.authenticate(attempt);

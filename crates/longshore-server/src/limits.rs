@@ -13,6 +13,8 @@ pub const PASSIVE_PORTS: RangeInclusive<u16> = 30000..=30999;
 
 /// Jobs that may block a thread at once: directories, disks, hashes.
 pub const BLOCKING_JOBS: usize = 64;
+/// Passwords that are hashed at once.
+pub const PASSWORD_HASHES: usize = 4;
 /// Bytes read from the control connection at once.
 pub const CONTROL_READ_BYTES: usize = 4096;
 /// Replies that may wait for a client which does not read them; beyond it no further command is taken.
@@ -39,6 +41,7 @@ pub const DOWNLOAD_BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of a listing that are gathered before they are sent.
 pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 
+const _: () = assert!(PASSWORD_HASHES < BLOCKING_JOBS);
 const _: () = assert!(CONTROL_READ_BYTES <= CONTROL_UNSENT_LIMIT_BYTES);
 const _: () = assert!(UPLOAD_BUFFER_FIRST_BYTES <= UPLOAD_BUFFER_BYTES);
 const _: () = assert!(SESSIONS_PER_ADDRESS <= SESSIONS);

@@ -8,7 +8,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use longshore_accounts::Permissions;
 use longshore_net::DataSocket;
+use longshore_path::VirtualPath;
 use longshore_proto::ascii;
 use longshore_proto::command::Representation;
 use longshore_proto::listing::{self, Pattern};
@@ -169,7 +171,9 @@ impl Engine {
         let Plan::Listing { format, pattern } = self.job.plan.clone() else {
             return Err(End::Reset.into());
         };
-        let mut lines = Lines { format, pattern, now: convert::unix_time(convert::now()), out: Vec::new() };
+        let directory = self.job.path.clone();
+        let mut lines =
+            Lines { directory, format, pattern, now: convert::unix_time(convert::now()), out: Vec::new() };
         match source {
             Source::Entry(mut entry) => {
                 // One file: NLST gives back the name it was asked by, not a name within it.
@@ -268,6 +272,7 @@ impl Engine {
 
 /// The lines of a listing as they gather.
 struct Lines {
+    directory: VirtualPath,
     format: ListingFormat,
     pattern: Option<Pattern>,
     now: UnixTime,
@@ -280,9 +285,14 @@ impl Lines {
             return;
         }
         match &self.format {
-            ListingFormat::Long => listing::unix::write_line(&mut self.out, &tenant.item(entry), self.now),
+            ListingFormat::Long => {
+                listing::unix::write_line(&mut self.out, &convert::item(entry, Permissions::NONE), self.now)
+            }
             ListingFormat::Names(prefix) => listing::write_name_line(&mut self.out, prefix, &entry.name),
-            ListingFormat::Facts(facts) => facts.write_line(&mut self.out, &tenant.item(entry)),
+            ListingFormat::Facts(facts) => {
+                let permissions = tenant.permissions_of(&self.directory, &entry.name);
+                facts.write_line(&mut self.out, &convert::item(entry, permissions));
+            }
         }
     }
 }

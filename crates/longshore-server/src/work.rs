@@ -8,17 +8,22 @@ use longshore_accounts::{Answer, Rejection, Verdict};
 use longshore_storage::{Error, ErrorKind, Operation, Result};
 use tokio::sync::Semaphore;
 
-use crate::limits::BLOCKING_JOBS;
+use crate::limits::{BLOCKING_JOBS, PASSWORD_HASHES};
 
 /// A bounded share of the runtime's threads for blocking work.
 #[derive(Clone)]
 pub(crate) struct Pool {
     permits: Arc<Semaphore>,
+    /// Password hashes take memory by the tens of megabytes, so they have a smaller share of their own.
+    hashes: Arc<Semaphore>,
 }
 
 impl Pool {
     pub(crate) fn new() -> Pool {
-        Pool { permits: Arc::new(Semaphore::new(BLOCKING_JOBS)) }
+        Pool {
+            permits: Arc::new(Semaphore::new(BLOCKING_JOBS)),
+            hashes: Arc::new(Semaphore::new(PASSWORD_HASHES)),
+        }
     }
 
     /// Runs an operation the way it wants to be run.
@@ -27,7 +32,7 @@ impl Pool {
             Operation::Ready(result) => result,
             Operation::Pending(future) => future.await,
             Operation::Blocking(job) => {
-                self.block(job).await.unwrap_or_else(|| Err(ErrorKind::Failed.into()))
+                block(&self.permits, job).await.unwrap_or_else(|| Err(ErrorKind::Failed.into()))
             }
         }
     }
@@ -37,21 +42,21 @@ impl Pool {
         match answer {
             Answer::Ready(verdict) => verdict,
             Answer::Pending(future) => future.await,
-            Answer::Blocking(job) => self.block(job).await.unwrap_or(Err(Rejection::Unavailable)),
+            Answer::Blocking(job) => block(&self.hashes, job).await.unwrap_or(Err(Rejection::Unavailable)),
         }
     }
+}
 
-    /// `None` when the job panicked: then its own caller learns of a failure, and nobody else of anything.
-    async fn block<T: Send + 'static>(&self, job: Box<dyn FnOnce() -> T + Send>) -> Option<T> {
-        let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-        tokio::task::spawn_blocking(move || {
-            let result = job();
-            drop(permit);
-            result
-        })
-        .await
-        .ok()
-    }
+/// `None` when the job panicked: then its own caller learns of a failure, and nobody else of anything.
+async fn block<T: Send + 'static>(permits: &Arc<Semaphore>, job: Box<dyn FnOnce() -> T + Send>) -> Option<T> {
+    let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+    tokio::task::spawn_blocking(move || {
+        let result = job();
+        drop(permit);
+        result
+    })
+    .await
+    .ok()
 }
 
 /// The system's own words of an error, for the log.

@@ -2,46 +2,58 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 
 /// Everything worth knowing at the start.
 pub(crate) struct Announcement<'a> {
-    pub(crate) directory: &'a Path,
+    /// A directory, or the file that says which.
+    pub(crate) source: String,
     pub(crate) addresses: &'a [SocketAddr],
-    pub(crate) writer: Option<Writer<'a>>,
+    pub(crate) anonymous: bool,
+    pub(crate) accounts: Accounts<'a>,
     pub(crate) clear_passwords: bool,
     pub(crate) passive_ports: (u16, u16),
+    /// What the operator should think about.
+    pub(crate) warnings: Vec<String>,
 }
 
-/// The account that may write.
-pub(crate) struct Writer<'a> {
-    pub(crate) name: &'a str,
-    /// Shown where it was made for this run; one that was given is not.
-    pub(crate) password: Option<&'a str>,
+/// Who else may come in.
+pub(crate) enum Accounts<'a> {
+    /// The one account that may write.
+    Writer {
+        name: &'a str,
+        /// Shown where it was made for this run; one that was given is not.
+        password: Option<&'a str>,
+    },
+    /// So many, by a configuration file.
+    Configured(usize),
+    /// Nobody.
+    None,
 }
 
 impl Announcement<'_> {
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
+        // Writing to a String does not fail.
         let mut line = |line: std::fmt::Arguments<'_>| {
             let _ = writeln!(text, "{line}");
         };
-        line(format_args!(
-            "longshore {} serves {}",
-            env!("CARGO_PKG_VERSION"),
-            longshore_path::display(self.directory.as_os_str().as_encoded_bytes())
-        ));
+        line(format_args!("longshore {} serves {}", env!("CARGO_PKG_VERSION"), self.source));
         line(format_args!(""));
         for address in self.addresses {
             line(format_args!("  listening  ftp://{address}/"));
         }
-        line(format_args!("  read       anybody, as anonymous with any password"));
-        match &self.writer {
-            Some(Writer { name, password: Some(password) }) => {
+        match (self.anonymous, &self.accounts) {
+            (true, Accounts::Configured(_)) => line(format_args!("  anonymous  anybody, with any password")),
+            (true, _) => line(format_args!("  read       anybody, as anonymous with any password")),
+            (false, _) => line(format_args!("  anonymous  nobody")),
+        }
+        match &self.accounts {
+            Accounts::Writer { name, password: Some(password) } => {
                 line(format_args!("  write      {name}, password {password} (for this run only)"));
             }
-            Some(Writer { name, password: None }) => line(format_args!("  write      {name}")),
-            None => line(format_args!("  write      nobody (--read-only)")),
+            Accounts::Writer { name, password: None } => line(format_args!("  write      {name}")),
+            Accounts::Configured(count) => line(format_args!("  accounts   {count}")),
+            Accounts::None => line(format_args!("  write      nobody (--read-only)")),
         }
         let beyond = self.addresses.iter().any(|address| !address.ip().is_loopback());
         if beyond {
@@ -49,22 +61,30 @@ impl Announcement<'_> {
             line(format_args!("  firewall   let in the port above and {first}-{last} for data"));
         }
         if beyond && self.clear_passwords {
-            line(format_args!("  warning    passwords cross the network in clear (--allow-clear-passwords)"));
-        } else if beyond && self.writer.is_some() {
+            line(format_args!(
+                "  warning    passwords cross the network in clear (clear passwords are allowed)"
+            ));
+        } else if beyond && !matches!(self.accounts, Accounts::None) {
             line(format_args!(
                 "  note       other machines may log in as anonymous only, see --allow-clear-passwords"
             ));
         }
+        for warning in &self.warnings {
+            line(format_args!("  warning    {warning}"));
+        }
         if let Some(address) = self.addresses.first() {
             let host = reachable(*address);
             line(format_args!(""));
-            line(format_args!("  curl ftp://{host}/"));
-            match &self.writer {
-                Some(Writer { name, password }) => {
+            if self.anonymous {
+                line(format_args!("  curl ftp://{host}/"));
+            }
+            match &self.accounts {
+                Accounts::Writer { name, password } => {
                     let password = password.map(|password| format!(",{password}")).unwrap_or_default();
                     line(format_args!("  lftp -u {}{password} ftp://{host}/", shell_word(name)));
                 }
-                None => line(format_args!("  lftp ftp://{host}/")),
+                Accounts::Configured(_) => line(format_args!("  lftp -u NAME ftp://{host}/")),
+                Accounts::None => line(format_args!("  lftp ftp://{host}/")),
             }
         }
         text
@@ -99,20 +119,27 @@ mod tests {
         assert!(text.lines().all(|line| line.len() <= 100), "{text}");
     }
 
+    fn announcement<'a>(addresses: &'a [SocketAddr], accounts: Accounts<'a>) -> Announcement<'a> {
+        Announcement {
+            source: "/srv/files".to_owned(),
+            addresses,
+            anonymous: true,
+            accounts,
+            clear_passwords: false,
+            passive_ports: (30000, 30999),
+            warnings: Vec::new(),
+        }
+    }
+
     #[test]
     fn at_home() {
         let addresses = ["127.0.0.1:2121".parse().unwrap(), "[::1]:2121".parse().unwrap()];
         check(
-            Announcement {
-                directory: Path::new("/srv/files"),
-                addresses: &addresses,
-                writer: Some(Writer { name: "longshore", password: Some("abc-def") }),
-                clear_passwords: false,
-                passive_ports: (30000, 30999),
-            },
+            announcement(&addresses, Accounts::Writer { name: "longshore", password: Some("abc-def") }),
             &[
                 "listening  ftp://127.0.0.1:2121/",
                 "listening  ftp://[::1]:2121/",
+                "read       anybody, as anonymous with any password",
                 "write      longshore, password abc-def (for this run only)",
                 "curl ftp://127.0.0.1:2121/",
                 "lftp -u longshore,abc-def ftp://127.0.0.1:2121/",
@@ -123,20 +150,24 @@ mod tests {
     #[test]
     fn in_the_open() {
         let addresses = ["0.0.0.0:21".parse().unwrap()];
+        let writer = Accounts::Writer { name: "a b", password: None };
         check(
-            Announcement {
-                directory: Path::new("/srv/files"),
-                addresses: &addresses,
-                writer: Some(Writer { name: "a b", password: None }),
-                clear_passwords: true,
-                passive_ports: (30000, 30999),
-            },
+            Announcement { clear_passwords: true, ..announcement(&addresses, writer) },
             &[
                 "write      a b",
                 "firewall   let in the port above and 30000-30999 for data",
-                "warning    passwords cross the network in clear (--allow-clear-passwords)",
+                "warning    passwords cross the network in clear (clear passwords are allowed)",
                 "lftp -u 'a b' ftp://127.0.0.1:21/",
             ],
+        );
+    }
+
+    #[test]
+    fn by_a_file() {
+        let addresses = ["127.0.0.1:2121".parse().unwrap()];
+        check(
+            Announcement { anonymous: false, ..announcement(&addresses, Accounts::Configured(3)) },
+            &["anonymous  nobody", "accounts   3", "lftp -u NAME ftp://127.0.0.1:2121/"],
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The command line as it is typed. What it means is decided where it is used.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -18,17 +18,39 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve a directory by FTP.
     Serve(Serve),
+    /// Read a configuration file and look at all that it names; nothing is served.
+    Check(Check),
+    /// Print the commented default configuration.
+    Config,
+    /// Read a password and print its hash for a configuration file.
+    HashPassword,
+}
+
+/// Read a configuration file and look at all that it names; nothing is served.
+///
+/// All mistakes are told at once, each with its line. The exit status is 1 when there is one; warnings do not count.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// Serve a directory by FTP.
 ///
 /// Anybody may read as `anonymous`; one account may write. Without --user it is called `longshore` and gets a new
 /// password each time, which is printed once.
+///
+/// With --config the accounts and directories come from a file instead; other flags win over what it says.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// The directory to serve.
-    #[arg(default_value = ".", value_name = "DIR")]
-    pub(crate) directory: PathBuf,
+    /// The directory to serve [default: the current one].
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Serve by this configuration file; `longshore config` prints one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["directory", "user", "read_only"])]
+    pub(crate) config: Option<PathBuf>,
 
     /// The account that may write; its password comes from LONGSHORE_PASSWORD, or is asked for.
     #[arg(long, value_name = "NAME")]
@@ -38,9 +60,9 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = listen_address)]
     pub(crate) listen: Vec<SocketAddr>,
 
-    /// Ports for data connections that clients make.
-    #[arg(long, value_name = "FIRST-LAST", value_parser = port_range, default_value = "30000-30999")]
-    pub(crate) passive_ports: RangeInclusive<u16>,
+    /// Ports for data connections that clients make [default: 30000-30999].
+    #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
+    pub(crate) passive_ports: Option<RangeInclusive<u16>>,
 
     /// The IPv4 address that clients reach this server by, where it stands behind NAT.
     #[arg(long, value_name = "ADDR")]
@@ -50,17 +72,17 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) read_only: bool,
 
-    /// Sessions at once; further ones are told 421.
-    #[arg(long, value_name = "N", default_value_t = longshore_server::limits::SESSIONS)]
-    pub(crate) max_sessions: usize,
+    /// Sessions at once; further ones are told 421 [default: 10000].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_sessions: Option<usize>,
 
-    /// Sessions at once from one address; this machine's own addresses are not counted.
-    #[arg(long, value_name = "N", default_value_t = longshore_server::limits::SESSIONS_PER_ADDRESS)]
-    pub(crate) max_sessions_per_address: usize,
+    /// Sessions at once from one address; this machine's own addresses are not counted [default: 32].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_sessions_per_address: Option<usize>,
 
-    /// What must have reached the disk before an upload is answered with 226.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Durability::Data)]
-    pub(crate) durability: Durability,
+    /// What must have reached the disk before an upload is answered with 226 [default: data].
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) durability: Option<Durability>,
 
     /// Take passwords in clear from other machines too: whoever can listen on the network learns them.
     #[arg(long)]
@@ -77,7 +99,15 @@ pub(crate) enum Durability {
     Full,
 }
 
-pub(crate) const DEFAULT_PORT: u16 = 2121;
+const DEFAULT_PORT: u16 = 2121;
+
+/// Where a server listens that is told nothing: on this machine only.
+pub(crate) fn default_listen() -> Vec<SocketAddr> {
+    vec![
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
+        SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), DEFAULT_PORT),
+    ]
+}
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
@@ -89,7 +119,7 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+pub(crate) fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let help = "a range of ports from 1 to 65535 is needed, lowest first: 30000-30999";
     let (first, last) = text.split_once('-').ok_or(help)?;
     let port = |text: &str| text.trim().parse::<u16>().ok().filter(|&port| port > 0).ok_or(help);

@@ -26,6 +26,12 @@ pub(crate) fn complain(failure: &Failure) {
     }
 }
 
+/// Prints what a command was asked for.
+#[allow(clippy::print_stdout, reason = "the one place where a command answers")]
+pub(crate) fn print(text: &str) {
+    print!("{text}");
+}
+
 /// Writes lines to standard output.
 pub(crate) struct Log {
     lines: SyncSender<String>,

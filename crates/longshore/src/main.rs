@@ -4,10 +4,13 @@
 //! what went wrong with the command itself.
 
 mod announce;
+mod check;
 mod cli;
+mod config;
 mod limits;
 mod log;
 mod password;
+mod ports;
 mod serve;
 
 use std::process::ExitCode;
@@ -18,6 +21,12 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let result = match cli.command {
         cli::Command::Serve(arguments) => serve::serve(arguments),
+        cli::Command::Check(arguments) => check::check(&arguments.file),
+        cli::Command::Config => {
+            log::print(&config::template());
+            Ok(())
+        }
+        cli::Command::HashPassword => password::hash(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
-use crate::Failure;
+use longshore_accounts::PasswordHash;
+
+use crate::{Failure, log};
 
 /// The environment variable with the password for --user.
 pub(crate) const VARIABLE: &str = "LONGSHORE_PASSWORD";
@@ -35,6 +37,28 @@ pub(crate) fn given(user: &str) -> Result<String, Failure> {
     let password = rpassword::prompt_password(format!("Password for {user}: "))
         .map_err(|error| Failure::new(format!("the password could not be read: {error}")))?;
     accept(password)
+}
+
+/// `longshore hash-password`: reads a password and prints its hash.
+pub(crate) fn hash() -> Result<(), Failure> {
+    let unreadable = |error: std::io::Error| Failure::new(format!("the password could not be read: {error}"));
+    let password = if std::io::stdin().is_terminal() {
+        let first = rpassword::prompt_password("Password: ").map_err(unreadable)?;
+        let again = rpassword::prompt_password("Once more: ").map_err(unreadable)?;
+        if first != again {
+            return Err(Failure::new("the two passwords differ").hint("nothing was hashed; try again"));
+        }
+        first
+    } else {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map_err(unreadable)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    let password = accept(password)?;
+    let hash = PasswordHash::new_argon2id(password.as_bytes())
+        .map_err(|error| Failure::new(format!("the password cannot be hashed: {error}")))?;
+    log::print(&format!("{hash}\n"));
+    Ok(())
 }
 
 fn accept(password: String) -> Result<String, Failure> {

@@ -49,10 +49,13 @@ pub struct Server {
 
 impl Server {
     pub fn start(directory: &Path, arguments: &[&str]) -> Server {
+        let directory = directory.to_str().expect("directories of tests are ASCII");
+        Server::start_with(&[&[directory, "--user", USER, "--listen", "127.0.0.1:0"], arguments].concat())
+    }
+
+    pub fn start_with(arguments: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_longshore"))
             .arg("serve")
-            .arg(directory)
-            .args(["--user", USER, "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env("LONGSHORE_PASSWORD", PASSWORD)
             .stdin(Stdio::null())
