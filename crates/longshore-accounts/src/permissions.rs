@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Permission {
     /// Fetch files.
     Read = 1 << 0,
-    /// See names, sizes and times, and enter directories.
+    /// See names, sizes and times; entering a directory needs no permission.
     List = 1 << 1,
     /// Make new files.
     Write = 1 << 2,

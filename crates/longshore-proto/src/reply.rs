@@ -229,13 +229,15 @@ situations! {
     Shutdown = 421 "session.shutdown" "The server is shutting down; reconnect later";
     Full = 421 "session.full" "All {limit} sessions of this server are in use; try again later";
     FullForAddress = 421 "session.full-for-address" "All {limit} sessions for {address} are in use; close one or try again later";
+    FirstLineTooLong = 421 "session.first-line-too-long" "The first line was longer than {limit} bytes, which no FTP client sends; use one";
     NotFtp = 421 "session.not-ftp" "This is an FTP server and {verb} is {protocol}; use an FTP client";
     Fault = 421 "session.fault" "A fault of this server ended the session, and its log says more; reconnect";
 
     // The line, before it is a command.
     LineTooLong = 500 "line.too-long" "The line was longer than {limit} bytes and was not carried out; send a shorter one";
+    LineEmpty = 500 "line.empty" "The line was empty; send a command, HELP lists those there are";
     LineNul = 501 "line.nul" "The line held a NUL byte and was not carried out; no name can hold one";
-    Unknown = 500 "command.unknown" "{verb} is not an FTP command; HELP lists those that are";
+    Unknown = 500 "command.unknown" "{verb} is not known here; HELP lists what is";
     NotOffered = 502 "command.not-offered" "{verb} is not offered here; HELP lists what is";
     BadArgument = 501 "command.bad-argument" "{detail}; the form is: {syntax}";
     ParameterNotOffered = 504 "command.parameter-not-offered" "{parameter} is not offered; use {instead}";
@@ -275,7 +277,7 @@ situations! {
 
     // Status.
     Status = 211 "status.session" "Status of this session";
-    StatusDirectory = 212 "status.directory" "{path} holds";
+    StatusDirectory = 212 "status.directory" "Status of the directory {path}";
     StatusFile = 213 "status.file" "{path} is";
     StatusUnavailable = 450 "status.unavailable" "{path}: {detail}; LIST of its directory shows what is there";
 
@@ -333,8 +335,9 @@ situations! {
     Active = 200 "data.active" "The data connection will go to {address}";
     PassiveNeedsIpv4 = 501 "data.passive-needs-ipv4" "PASV cannot name an IPv6 address; send EPSV";
     FamilyNotOffered = 522 "data.family" "Only the control connection's own address family is offered, use ({family})";
-    ForeignAddress = 504 "data.foreign-address" "Data connections go to {address} only, where you connect from; use EPSV or PASV";
+    ForeignAddress = 504 "data.foreign-address" "Data connections go to {address} only, where you connect from; use EPSV";
     LowPort = 504 "data.low-port" "Ports below {minimum} are refused; choose another or use EPSV";
+    NoResources = 425 "data.no-resources" "The server cannot open a passive port at the moment; try again later, the operator's log says why";
     NoPort = 425 "data.no-port" "All passive ports {range} are in use; try again in a moment, or use EPRT";
 
     // Marks.
@@ -346,24 +349,30 @@ situations! {
     // Completions.
     Sent = 226 "transfer.sent" "{bytes} bytes sent; the data connection is closed";
     Stored = 226 "transfer.stored" "{bytes} bytes received, {path} is stored; the data connection is closed";
-    Aborted = 226 "abort.done" "Stopped; the data connection is closed";
-    NothingToAbort = 226 "abort.idle" "Nothing was running; no data connection is open";
+    Aborted = 226 "abort.done" "ABOR is done; the data connection is closed";
+    NothingToAbort = 226 "abort.idle" "ABOR is done, there was nothing to stop; no data connection is open";
 
     // The data connection could not be had.
     NoConnection = 425 "data.no-connection" "Nobody connected to port {port} within {seconds} s; a firewall may block {range}, or use EPRT";
     OnlyStrangers = 425 "data.only-strangers" "Only other addresses than {address} connected to port {port} within {seconds} s; connect from where the control connection comes";
     ActiveRefused = 425 "data.refused" "{address} refused the data connection; check the client's firewall, or use EPSV";
-    ActiveUnreachable = 425 "data.unreachable" "{address} did not answer within {seconds} s; a firewall or NAT may stand between, use EPSV";
+    ActiveUnreachable = 425 "data.unreachable" "{address} cannot be reached from here; a firewall or NAT may stand between, use EPSV";
+    ActiveSilent = 425 "data.no-answer" "{address} did not answer within {seconds} s; a firewall or NAT may stand between, use EPSV";
     ArrangementExpired = 425 "data.expired" "The arranged data connection was not used within {seconds} s and is closed; send EPSV or PASV again";
     ClosedByRefusal = 425 "data.connection-closed-by-refusal" "The refused upload before closed the data connection, as bytes for it may be under way; send EPSV or PASV again";
 
     // The data connection ended before the transfer.
-    PeerReset = 426 "transfer.reset" "The data connection was reset after {bytes} bytes; send REST {bytes} to go on, or try again";
-    UploadReset = 426 "transfer.upload-reset" "The data connection was reset after {bytes} bytes, nothing is stored yet; SIZE tells where to go on with REST";
-    Stalled = 426 "transfer.stalled" "No byte moved for {seconds} s after {bytes} bytes; check the network, then send REST {bytes} to go on";
-    UploadStalled = 426 "transfer.upload-stalled" "No byte came for {seconds} s after {bytes} bytes, nothing is stored yet; SIZE tells where to go on with REST";
+    PeerReset = 426 "transfer.reset" "The data connection was reset after {bytes} bytes were sent; to go on send REST with the length you have, then RETR";
+    PeerResetAnew = 426 "transfer.reset-anew" "The data connection was reset after {bytes} bytes were sent; ask again";
+    Stalled = 426 "transfer.stalled" "No byte moved for {seconds} s after {bytes} bytes; check the network, then send REST with the length you have, then RETR";
+    StalledAnew = 426 "transfer.stalled-anew" "No byte moved for {seconds} s after {bytes} bytes; check the network, then ask again";
+    UploadReset = 426 "transfer.upload-reset" "The data connection was reset after {bytes} bytes and nothing of them is stored; send the file again from its beginning";
+    UploadResetKept = 426 "transfer.upload-reset-kept" "The data connection was reset after {bytes} bytes; {kept} bytes of {path} are kept, to go on send REST {kept}, then STOR";
+    UploadStalled = 426 "transfer.upload-stalled" "No byte came for {seconds} s after {bytes} bytes and nothing of them is stored; check the network, then send the file again from its beginning";
+    UploadStalledKept = 426 "transfer.upload-stalled-kept" "No byte came for {seconds} s after {bytes} bytes; {kept} bytes of {path} are kept, check the network, then send REST {kept}, then STOR";
+    ControlLost = 426 "transfer.control-lost" "The control connection was lost after {bytes} bytes";
     TransferAborted = 426 "transfer.aborted" "Stopped by ABOR after {bytes} bytes";
-    TransferShutdown = 426 "transfer.shutdown" "The server is shutting down, stopped after {bytes} bytes; reconnect later and go on with REST";
+    TransferShutdown = 426 "transfer.shutdown" "The server is shutting down, stopped after {bytes} bytes; reconnect later and begin again";
     NotBegun = 450 "transfer.not-begun" "Not begun: aborted";
 
     // Our own side failed during the transfer.
@@ -375,7 +384,7 @@ situations! {
     // Options and sites that are not there.
     OptionUnknown = 501 "options.unknown" "OPTS {option} is not known; OPTS UTF8 ON and OPTS MLST are";
     SiteUnknown = 501 "site.unknown" "SITE {command} is not known; SITE HELP lists what is";
-    HelpUnknown = 501 "help.unknown" "There is no command {verb}; HELP lists those there are";
+    HelpUnknown = 501 "help.unknown" "{verb} is not offered here; HELP lists what is";
 }
 
 #[cfg(test)]
@@ -404,7 +413,7 @@ mod tests {
     fn arguments_cannot_end_the_line() {
         check(
             Reply::new(Situation::Unknown).with("verb", b"X\r\n226 done".to_vec()),
-            "500 X??226 done is not an FTP command; HELP lists those that are\r\n",
+            "500 X??226 done is not known here; HELP lists what is\r\n",
         );
     }
 

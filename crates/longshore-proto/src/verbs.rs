@@ -272,7 +272,9 @@ pub const TRANSFER: &[Situation] = &[
     OnlyStrangers,
     ActiveRefused,
     ActiveUnreachable,
+    ActiveSilent,
     TransferAborted,
+    ControlLost,
     TransferShutdown,
     NotBegun,
 ];
@@ -347,21 +349,21 @@ verbs! {
     Eprt ["EPRT"] "EPRT |<family>|<address>|<port>|" "lets the server connect to the client (RFC 2428)" feature "EPRT"
         => LoggedIn Checked keep [Active EpsvAll ForeignAddress LowPort FamilyNotOffered];
     Pasv ["PASV"] "PASV" "lets the client connect to the server (IPv4)" feature "PASV"
-        => LoggedIn Ignored keep [Passive EpsvAll PassiveNeedsIpv4 NoPort];
+        => LoggedIn Ignored keep [Passive EpsvAll PassiveNeedsIpv4 NoPort NoResources];
     Epsv ["EPSV"] "EPSV [1 | 2 | ALL]" "lets the client connect to the server (RFC 2428)" feature "EPSV"
-        => LoggedIn Checked keep [ExtendedPassive EpsvAllAccepted FamilyNotOffered NoPort];
+        => LoggedIn Checked keep [ExtendedPassive EpsvAllAccepted FamilyNotOffered NoPort NoResources];
 
     // Files.
     Retr ["RETR"] "RETR <file>" "sends a file" transfer Send failures Retrieve
-        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed FileShrank RestNotFollowed
+        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset PeerResetAnew Stalled StalledAnew ReadFailed FileShrank RestNotFollowed
             RestartInText];
     Stor ["STOR"] "STOR <file>" "stores a file" transfer Receive failures Store
-        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadStalled WriteFailed RestNotFollowed
+        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled UploadStalledKept WriteFailed RestNotFollowed
             RestartInText];
     Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures StoreUnique
         => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled WriteFailed];
     Appe ["APPE"] "APPE <file>" "adds to the end of a file" transfer Receive failures Store
-        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadStalled WriteFailed RestNotFollowed
+        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled UploadStalledKept WriteFailed RestNotFollowed
             RestartInText];
     Allo ["ALLO"] "ALLO <bytes> [R <bytes>]" "asks whether there is room"
         => LoggedIn Checked keep [SpaceFine SpaceUnknown SpaceShort];
@@ -375,11 +377,11 @@ verbs! {
 
     // Listings and facts (RFC 959, RFC 3659).
     List ["LIST"] "LIST [<path>]" "lists for people" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew ReadFailed];
     Nlst ["NLST"] "NLST [<path>]" "lists names only" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew ReadFailed];
     Mlsd ["MLSD"] "MLSD [<directory>]" "lists a directory for programs" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerReset Stalled ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew ReadFailed];
     Mlst ["MLST"] "MLST [<path>]" "tells the facts of one file" failures Listing => LoggedIn Ignored drop [FactsOf];
     Stat ["STAT"] "STAT [<path>]" "tells the state of the session, or lists over the control connection" failures Status
         => LoggedIn Ignored keep [Status StatusDirectory StatusFile ListingTooLong];
@@ -460,7 +462,17 @@ mod tests {
     #[test]
     fn every_situation_of_a_command_has_a_command() {
         // Said without a command, or before one is known.
-        let others = [Greeting, Full, FullForAddress, NotFtp, LineTooLong, LineNul, Unknown];
+        let others = [
+            Greeting,
+            Full,
+            FullForAddress,
+            NotFtp,
+            FirstLineTooLong,
+            LineTooLong,
+            LineEmpty,
+            LineNul,
+            Unknown,
+        ];
         for situation in Situation::ALL {
             let by_verb = VERBS.iter().any(|row| row.may_answer(*situation));
             assert_ne!(by_verb, others.contains(situation), "{}", situation.id());

@@ -94,6 +94,7 @@ const EXCEPTIONS: &[(Situation, &[Verb], &str)] = &[
         "RFC 2428 4 names no code for ALL, which opens no port to tell with 229",
     ),
     (NoPort, &[Verb::Pasv, Verb::Epsv], "RFC 959 has no code for a server without a free port"),
+    (NoResources, &[Verb::Pasv, Verb::Epsv], "RFC 959 has no code for a server without a free socket"),
     (ForeignAddress, &[Verb::Port, Verb::Eprt], "RFC 2577 3: 504, parameter not implemented"),
     (LowPort, &[Verb::Port, Verb::Eprt], "RFC 2577 3: 504, parameter not implemented"),
     (SpaceShort, &[Verb::Allo], "what the upload itself would be told"),
@@ -157,7 +158,8 @@ fn every_exception_is_needed() {
 fn marks_and_completions_belong_to_transfers() {
     for row in VERBS {
         for &situation in Situation::ALL.iter().filter(|situation| row.may_answer(**situation)) {
-            if matches!(situation.code(), 100..200 | 425 | 426) && situation != NoPort {
+            if matches!(situation.code(), 100..200 | 425 | 426) && ![NoPort, NoResources].contains(&situation)
+            {
                 assert!(TRANSFERS.contains(&row.verb), "{} is answered {}", row.name(), situation.id());
             }
         }

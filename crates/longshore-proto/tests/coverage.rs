@@ -118,6 +118,7 @@ fn transfers(pairs: &mut Pairs) {
         &[("send", "PORT 192,0,2,7,20,1"), ("client", "follows")],
         &[("send", "PORT 192,0,2,7,20,1"), ("client", "refuses")],
         &[("send", "PORT 192,0,2,7,20,1"), ("client", "is unreachable")],
+        &[("send", "PORT 192,0,2,7,20,1"), ("client", "stays away")],
         &[],
         &[("send", "PASV"), ("wait", "60000")],
         &[("send", "PASV"), ("send", "STOR d")],
@@ -154,9 +155,18 @@ fn transfers(pairs: &mut Pairs) {
         }
         for end in [End::Complete, End::Reset, End::Stalled] {
             ended(row.verb, end, pairs);
+            // Octet by octet, a cut transfer can be taken up again.
+            let mut scene = scene();
+            scene.play(&[("send", "TYPE I"), ("send", "PASV"), ("hold", "move"), ("send", &line)]);
+            scene.world.answer_data(Kind::Move, DataEvent::Finished { bytes: 7, end });
+            collect(scene, pairs);
         }
     }
     ended(Verb::Retr, End::Shrank, pairs);
+    // A part of a file that was there before APPE is not kept beside it.
+    for end in ["reset 7", "stalls 7"] {
+        play(&[("send", "TYPE I"), ("send", "PASV"), ("transfer", end), ("send", "APPE new")], pairs);
+    }
 }
 
 /// A transfer whose bytes come to this end.
@@ -198,6 +208,8 @@ fn particular(pairs: &mut Pairs) {
         &[("send", "PORT 192,0,2,7,0,1"), ("send", "EPRT |1|192.0.2.7|5|")],
         &[("send", "EPRT |2|::1|5000|"), ("send", "EPSV 2")],
         &[("ports", "none"), ("send", "PASV"), ("send", "EPSV")],
+        &[("ports", "without sockets"), ("send", "PASV"), ("send", "EPSV")],
+        &[("send", "")],
         &[
             ("send", "ALLO 2000000"),
             ("hold", "storage"),
@@ -228,9 +240,11 @@ fn particular(pairs: &mut Pairs) {
     let mut scene = logged_in(policy, World::connection("192.0.2.1:21", "192.0.2.7:40000"));
     scene.play(&[("send", "USER longshore")]);
     collect(scene, pairs);
-    let mut scene = Scene::new(World::over_ipv4());
-    scene.play(&[("send", "GET / HTTP/1.1")]);
-    collect(scene, pairs);
+    for first in ["GET / HTTP/1.1", &"x".repeat(5000)] {
+        let mut scene = Scene::new(World::over_ipv4());
+        scene.play(&[("send", first)]);
+        collect(scene, pairs);
+    }
 }
 
 fn all() -> Pairs {

@@ -41,6 +41,7 @@ enum Step {
     Ports(bool),
     Advance(u64),
     Wake,
+    Back(bool),
     Urgent,
     EndOfInput,
     Reset,
@@ -199,6 +200,7 @@ fn step() -> impl Strategy<Value = Step> {
         30 => (0_u64..3000).prop_map(Step::Advance),
         10 => (0_u64..70_000).prop_map(Step::Advance),
         10 => Just(Step::Wake),
+        20 => prop::bool::weighted(0.3).prop_map(Step::Back),
         10 => Just(Step::Urgent),
         1 => Just(Step::EndOfInput),
         1 => Just(Step::Reset),
@@ -217,6 +219,7 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
         Work::Storage(StorageOp::Abandon) => world.let_go(kind),
         Work::Storage(_) if how.index(2) == 0 => world.answer_storage(kind, StorageOutcome::Failed(failure)),
         Work::Reserve if how.index(8) == 0 => world.answer_data(kind, DataEvent::NoPort),
+        Work::Reserve if how.index(8) == 1 => world.answer_data(kind, DataEvent::NoResources),
         Work::Probe => {
             world.answer_data(kind, if how.index(2) == 0 { DataEvent::Standing } else { DataEvent::NotYet });
         }
@@ -275,6 +278,7 @@ fn take(world: &mut World, step: &Step) {
         Step::Ports(free) => world.ports_free = *free,
         Step::Advance(milliseconds) => world.advance(Duration::from_millis(*milliseconds)),
         Step::Wake => world.wake(),
+        Step::Back(held) => world.hold_back(*held),
         Step::Urgent => world.urgent(),
         Step::EndOfInput => world.end_of_input(),
         Step::Reset => world.reset(),
@@ -566,6 +570,35 @@ fn an_end_that_is_none_is_noticed() {
     broken("PWD\r\n", "closed without", |output| {
         if is(&output, Situation::CurrentDirectory) { vec![output, Output::Close] } else { vec![output] }
     });
+}
+
+#[test]
+fn what_begins_although_it_is_held_back_is_noticed() {
+    for (line, complaint) in
+        [("PWD\r\n", "directory.current answers what is held back"), ("MKD x\r\n", "that is held back")]
+    {
+        let mut world = world(true, false);
+        world.tolerant = true;
+        // Only the judge is told.
+        world.judge.hold(true);
+        world.send(line.as_bytes());
+        let objections = world.judge.violations.join("\n");
+        assert!(objections.contains(complaint), "{complaint:?} is not among\n{objections}");
+    }
+}
+
+#[test]
+fn an_end_of_input_that_leaves_something_unanswered_is_noticed() {
+    let mut world = world(true, false);
+    world.tolerant = true;
+    world.tamper =
+        Some(Box::new(|output| if is(&output, Situation::System) { vec![] } else { vec![output] }));
+    world.hold_back(true);
+    world.send(b"PWD\r\nSYST\r\n");
+    world.end_of_input();
+    world.hold_back(false);
+    let objections = world.judge.violations.join("\n");
+    assert!(objections.contains("the end of input left 1 commands unanswered"), "{objections}");
 }
 
 #[test]

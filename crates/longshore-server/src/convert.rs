@@ -13,11 +13,11 @@ use longshore_proto::server::{StorageOp, StorageOutcome, UploadStart};
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::Failure;
 use longshore_storage::{
-    Backend, Directory, Durability, Entry, Error, ErrorKind, Kind, Readable, Timestamp, Upload, UploadPlan,
-    UploadRequest,
+    Abandoned, Backend, Directory, Durability, Entry, Error, ErrorKind, Kind, Readable, Timestamp, Upload,
+    UploadPlan, UploadRequest,
 };
 
-use crate::work::{self, Pool};
+use crate::work::Pool;
 
 /// Somebody who is logged in, with the files that account sees.
 pub(crate) struct Tenant {
@@ -77,12 +77,11 @@ pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut ope
         },
         StorageOp::Abandon => {
             // Whatever comes of it, the transfer's own failure is the answer.
-            let result = match std::mem::take(&mut opened) {
-                Opened::Upload(upload) => pool.run(upload.abandon()).await.map(|_| ()),
-                _ => Ok(()),
+            let (resumable, cause) = match std::mem::take(&mut opened) {
+                Opened::Upload(upload) => abandon(tenant, pool, upload).await,
+                _ => (None, None),
             };
-            let cause = result.as_ref().err().and_then(work::cause);
-            return Performed { outcome: StorageOutcome::Done, opened, cause };
+            return Performed { outcome: StorageOutcome::Abandoned { resumable }, opened, cause };
         }
         op => attempt(tenant, pool, op, &mut opened).await,
     };
@@ -90,12 +89,31 @@ pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut ope
         Ok(outcome) => Performed { outcome, opened, cause: None },
         Err(error) => {
             let outcome = StorageOutcome::Failed(failure(&error));
-            let cause = (error.kind == ErrorKind::Failed || error.kind == ErrorKind::NoSpace)
-                .then(|| work::cause(&error))
-                .flatten();
+            let cause = for_the_log(&error);
             Performed { outcome, opened, cause }
         }
     }
+}
+
+/// Gives an upload up; what a next one can go on from, and the system's words where even that failed.
+async fn abandon(tenant: &Tenant, pool: &Pool, upload: Box<dyn Upload>) -> (Option<u64>, Option<String>) {
+    let path = upload.path().clone();
+    match pool.run(upload.abandon()).await {
+        Ok(Abandoned { kept_bytes: Some(_) }) => {
+            // A finished file of that name hides the part: then SIZE and REST speak of that file.
+            let part = pool.run(tenant.backend.part(&tenant.account.name, &path)).await;
+            (part.ok().map(|part| part.size), None)
+        }
+        Ok(_) => (None, None),
+        Err(error) => (None, for_the_log(&error)),
+    }
+}
+
+/// What an operator should know of an error. The ordinary ones are answers, no events.
+fn for_the_log(error: &Error) -> Option<String> {
+    use ErrorKind::{Busy, Failed, NoSpace, OffsetBeyondEnd, QuotaExceeded, ReadOnly, Unsupported};
+    let told = [Busy, Failed, NoSpace, OffsetBeyondEnd, QuotaExceeded, ReadOnly, Unsupported];
+    told.contains(&error.kind).then(|| error.to_string())
 }
 
 async fn attempt(
@@ -251,7 +269,8 @@ impl Tenant {
         let long = |entry: &Entry| {
             let mut line = Vec::with_capacity(80);
             listing::unix::write_line(&mut line, &item(entry, Permissions::NONE), now);
-            line.truncate(line.trim_ascii_end().len());
+            // Only the line's end: a name may end in spaces.
+            line.truncate(line.len().saturating_sub(2));
             line
         };
         let mut directory = match pool.run(self.backend.open_directory(path)).await {
@@ -328,7 +347,11 @@ fn rights(kind: Kind, permissions: Permissions) -> Rights {
     let enter = if kind == Kind::Directory { Rights::ENTER } else { Rights::NONE };
     table
         .iter()
-        .filter(|(permission, _)| permissions.allows(*permission))
+        .filter(|(permission, right)| {
+            // Nothing is written without the right to write.
+            let writes = [Rights::APPEND, Rights::WRITE].contains(right);
+            permissions.allows(*permission) && (!writes || permissions.allows(Permission::Write))
+        })
         .fold(enter, |rights, (_, right)| rights.union(*right))
 }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use longshore_net::{DataSocket, PassivePool, PeerRule, Reservation, Take};
+use longshore_net::{DataSocket, PassivePool, PeerRule, Reservation, ReserveError, Take};
 use longshore_proto::server::{ConnectFailure, DataEvent, Route};
 use tokio::sync::Notify;
 
@@ -53,16 +53,12 @@ impl DataConnection {
     }
 
     /// Ends an older reservation, then makes a new one.
-    pub(crate) fn reserve(&mut self) -> DataEvent {
+    pub(crate) fn reserve(&mut self) -> Result<u16, ReserveError> {
         self.release();
-        match self.pool.reserve_beside(self.local, self.peer) {
-            Ok(reservation) => {
-                let port = reservation.port();
-                self.reservation = Some(reservation);
-                DataEvent::Reserved(port)
-            }
-            Err(_) => DataEvent::NoPort,
-        }
+        let reservation = self.pool.reserve_beside(self.local, self.peer)?;
+        let port = reservation.port();
+        self.reservation = Some(reservation);
+        Ok(port)
     }
 
     pub(crate) fn release(&mut self) {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use longshore_accounts::{Attempt, Rejection, Verdict};
-use longshore_net::{DataSocket, PeerRule, Urgency};
+use longshore_net::{DataSocket, PeerRule, ReserveError, Urgency};
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
 use longshore_proto::server::{
@@ -54,6 +54,8 @@ pub(crate) struct Driver {
     reading: Reading,
     /// The session has said its last.
     closing: bool,
+    /// Commands may wait that would have begun, had others not waited, too.
+    turn_is_over: bool,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -86,7 +88,7 @@ struct Reading {
     /// Ready once, when the server ends.
     shutdown: Pending<()>,
     ended: bool,
-    /// Lines may stand in the buffer that were not handed in because too many answers were unsent.
+    /// Commands wait because too many answers were unsent.
     held_back: bool,
     urgent: Pending<io::Result<Urgency>>,
     rejection: Option<Rejection>,
@@ -136,6 +138,7 @@ impl Driver {
             transfer: Transfer::default(),
             reading: Reading { shutdown, ended: false, held_back: false, urgent: None, rejection: None },
             closing: false,
+            turn_is_over: false,
             sleep: None,
         }
     }
@@ -145,15 +148,12 @@ impl Driver {
         self.tell(EventKind::Connected);
         self.carry_out();
         while !self.closing {
-            if self.feed_lines() {
+            if self.feed_lines() || self.turn_is_over {
                 tokio::task::yield_now().await;
-                continue;
+            } else if !self.closing {
+                let happening = poll_fn(|context| self.poll(context)).await;
+                self.take_in(happening);
             }
-            if self.closing {
-                break;
-            }
-            let happening = poll_fn(|context| self.poll(context)).await;
-            self.take_in(happening);
             self.carry_out();
         }
         // Boxed, so that a session that waits does not carry the room for its end.
@@ -235,11 +235,19 @@ impl Driver {
         LoginOutcome::Rejected
     }
 
-    /// Carries out all the session asks for.
+    /// Carries out what the session asks for. Commands that wait begin only while the client reads its answers and
+    /// other sessions have had their turn.
     fn carry_out(&mut self) {
-        while let Some(output) = self.session.next() {
+        let mut answers = 0;
+        loop {
+            let congested = self.unsent.len() >= CONTROL_UNSENT_LIMIT_BYTES;
+            self.turn_is_over = answers >= COMMANDS_PER_TURN;
+            self.reading.held_back = congested;
+            self.session.hold(congested || self.turn_is_over);
+            let Some(output) = self.session.next() else { return };
             match output {
                 Output::Reply(reply) => {
+                    answers += 1;
                     reply.write(self.shared.config.texts.as_ref(), self.unsent.end());
                 }
                 Output::Login(id, request) => {
@@ -293,7 +301,16 @@ impl Driver {
 
     fn begin_data(&mut self, id: OperationId, op: DataOp) {
         let event = match op {
-            DataOp::Reserve => self.data.reserve(),
+            DataOp::Reserve => match self.data.reserve() {
+                Ok(port) => DataEvent::Reserved(port),
+                Err(error) => {
+                    self.tell(EventKind::NetworkFailed { cause: error.to_string() });
+                    match error {
+                        ReserveError::Exhausted { .. } => DataEvent::NoPort,
+                        _ => DataEvent::NoResources,
+                    }
+                }
+            },
             DataOp::Release => {
                 self.data.release();
                 return;
@@ -377,7 +394,6 @@ impl Driver {
             // Between two lines, for the answer to STAT must not wait behind the next one.
             self.carry_out();
         }
-        self.reading.held_back = self.unsent.len() >= CONTROL_UNSENT_LIMIT_BYTES;
         false
     }
 
@@ -508,20 +524,18 @@ impl Driver {
         self.data.release();
         self.transfer = Transfer::default();
         let stream = &self.stream;
-        let farewell = async {
-            let flushed = poll_fn(|context| match self.unsent.poll_flush(stream, context) {
-                Err(error) => Poll::Ready(Err(error)),
-                Ok(()) if self.unsent.len() == 0 => Poll::Ready(Ok(())),
-                Ok(()) => Poll::Pending,
-            });
-            if flushed.await.is_err() || self.reading.ended || longshore_net::end_output(stream).is_err() {
-                return;
-            }
-            // Closing over unread bytes would be a reset, and the client might never see the last reply.
-            poll_fn(|context| read_away(stream, context)).await;
-        };
-        // Whoever neither reads nor closes has had its time.
-        let _ = tokio::time::timeout(LINGER, farewell).await;
+        let flushed = poll_fn(|context| match self.unsent.poll_flush(stream, context) {
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(()) if self.unsent.len() == 0 => Poll::Ready(Ok(())),
+            Ok(()) => Poll::Pending,
+        });
+        // Whoever does not read has had its time.
+        let Ok(Ok(())) = tokio::time::timeout(CONTROL_WRITE_TIMEOUT, flushed).await else { return };
+        if self.reading.ended || longshore_net::end_output(stream).is_err() {
+            return;
+        }
+        // Closing over unread bytes would be a reset, and the client might never see the last reply.
+        let _ = tokio::time::timeout(LINGER, poll_fn(|context| read_away(stream, context))).await;
     }
 }
 

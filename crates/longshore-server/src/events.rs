@@ -85,6 +85,11 @@ pub enum EventKind {
         /// What the system said.
         cause: String,
     },
+    /// The system or the configuration left no way to a data connection.
+    NetworkFailed {
+        /// What the system said, or which ports are in use.
+        cause: String,
+    },
     /// A session ended.
     Ended {
         /// Why.

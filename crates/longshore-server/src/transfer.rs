@@ -110,13 +110,14 @@ impl Engine {
     }
 
     /// Up to the length the file had when it was opened, which is what SIZE said.
-    async fn send_in_kernel(&mut self, file: Box<dyn Readable>, length: u64) -> Result<()> {
-        let descriptor = file.as_fd().ok_or(End::Reset)?;
+    async fn send_in_kernel(&mut self, mut file: Box<dyn Readable>, length: u64) -> Result<()> {
         let mut offset = self.job.offset;
         // Full segments only, until the end is known. A connection that cannot be corked still works.
         let _ = self.socket.set_cork(true);
         while offset < length {
             let count = SENDFILE_CHUNK_BYTES.min(usize::try_from(length - offset).unwrap_or(usize::MAX));
+            self.warm(file.as_mut(), offset, count).await?;
+            let descriptor = file.as_fd().ok_or(End::Reset)?;
             let sent =
                 pause(&self.job, &self.cancel, self.socket.send_file(descriptor, &mut offset, count)).await?;
             let sent = match sent {
@@ -137,9 +138,23 @@ impl Engine {
                 return Err(End::Shrank.into());
             }
             self.moved.fetch_add(sent as u64, Ordering::Relaxed);
+            if offset < length {
+                // A fast client must not keep the thread from other sessions.
+                tokio::task::yield_now().await;
+            }
         }
         let _ = self.socket.set_cork(false);
         Ok(())
+    }
+
+    /// Has the next octets in memory, so that the kernel's copy does not wait for a disk on a thread of the runtime.
+    async fn warm(&self, file: &mut dyn Readable, offset: u64, count: usize) -> Result<()> {
+        let last = offset + count as u64 - 1;
+        if let Operation::Ready(_) = file.read_at(last, Vec::with_capacity(1)) {
+            return Ok(());
+        }
+        // The pool reads them; what it read is in the page cache then.
+        self.storage(file.read_at(offset, Vec::with_capacity(count))).await.map(|_| ())
     }
 
     async fn send_copied(&mut self, mut file: Box<dyn Readable>, length: u64) -> Result<()> {

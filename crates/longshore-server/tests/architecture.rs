@@ -1,4 +1,5 @@
-//! The dialogue in ARCHITECTURE.md, played line by line: what stands there is what a server says.
+//! The dialogue in ARCHITECTURE.md, played line by line: what stands there is what a server says, and the file that is
+//! named decides it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use longshore_server::accounts::{Account, MemoryAccounts, Permissions};
 use longshore_server::reply::Situation;
 use longshore_server::storage::memory::Memory;
+use longshore_server::verbs::{Failure, Failures, VERBS};
 use longshore_server::{Config, Listeners, Policy, Trees, run};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -30,13 +32,32 @@ fn row(line: &str) -> Row {
     let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
     let [client, server, file] = cells.as_slice() else { panic!("three columns are needed: {line}") };
     let file = Path::new(ROOT).join("crates").join(file.trim_matches('`'));
-    assert!(file.is_file(), "{line} names a file that is not there");
+    let source = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{line}: {error}"));
     let (code, id) = server.split_once(' ').expect("a code and an id");
     let id = id.trim_matches('`');
     let situation = *Situation::ALL.iter().find(|situation| situation.id() == id).expect("a known situation");
     let code = code.parse().expect("a code");
     assert_eq!(situation.code(), code, "{line}");
+    if file.ends_with("longshore-proto/src/verbs.rs") {
+        assert!(is_in_the_table(client, situation), "{line}: no column of the command's row says so");
+    } else {
+        let name = format!("Situation::{situation:?}");
+        let said = source.match_indices(&name).any(|(at, _)| {
+            !source[at + name.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_')
+        });
+        assert!(said, "{line}: there is no {name} in that file");
+    }
     Row { client: (*client).to_owned(), code, situation }
+}
+
+/// Whether the answer is read off the row of the command that the client says: what must come before it, or what it
+/// makes of a failure of storage.
+fn is_in_the_table(client: &str, situation: Situation) -> bool {
+    let said = client.split('`').nth(1).and_then(|command| command.split(' ').next()).expect("a command");
+    let row = VERBS.iter().find(|row| row.names.contains(&said)).expect("a known command");
+    row.after.is_some_and(|(_, refusal)| refusal == situation)
+        || row.failures != Failures::None
+            && Failure::ALL.iter().any(|&failure| row.failures.situation(failure) == situation)
 }
 
 struct Client {
@@ -83,8 +104,10 @@ impl Client {
                 self.data.take().expect("a data connection").read_to_end(&mut contents).expect("the file");
                 assert_eq!(contents, b"a few bytes");
             }
-            "sends half" => {
-                self.data.as_mut().expect("a data connection").write_all(b"half").expect("it is read");
+            "reads some" => {
+                let mut some = [0; 1000];
+                self.data.as_mut().expect("a data connection").read_exact(&mut some).expect("a part");
+                assert_eq!(some, [b'x'; 1000]);
             }
             "resets the data connection" => {
                 let data = socket2::Socket::from(self.data.take().expect("a data connection"));

@@ -141,6 +141,9 @@ pub trait Upload: Send {
 
     /// Writes all of `buffer` at the position and gives it back, emptied, for the next round. After an error
     /// nothing more may be written, only abandoned.
+    ///
+    /// Where no room is left, the part that an older upload of this owner left for this path is removed first,
+    /// unless this upload writes in place: at its end it takes that part's place anyway.
     fn write(&mut self, buffer: Vec<u8>) -> Operation<Vec<u8>>;
 
     /// Makes the file whole under its final name, as durably as was asked. Once begun it cannot be stopped. Fails

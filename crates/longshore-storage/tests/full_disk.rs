@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
 use common::{Scratch, begin, check_error, not_run, on_disk, path, put, read, request};
 use longshore_storage::local::{Local, LocalOptions};
 use longshore_storage::memory::Memory;
-use longshore_storage::{Abandoned, Backend, ErrorKind, UploadPlan};
+use longshore_storage::{Abandoned, Backend, ErrorKind, Result, Upload, UploadPlan, UploadRequest};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 const CAPACITY_BYTES: usize = 1 << 20;
@@ -22,10 +23,15 @@ struct SmallDisk {
 impl SmallDisk {
     /// `None` where this process may not mount.
     fn mount() -> Option<SmallDisk> {
+        SmallDisk::mount_of(c"size=1m,nr_inodes=8")
+    }
+
+    /// The same, of the size and number of files that `options` give.
+    fn mount_of(options: &CStr) -> Option<SmallDisk> {
         let scratch = Scratch::new();
         let mounted = scratch.fresh("disk");
         let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
-        rustix::mount::mount("longshore", &mounted, "tmpfs", flags, c"size=1m,nr_inodes=8").ok()?;
+        rustix::mount::mount("longshore", &mounted, "tmpfs", flags, options).ok()?;
         Some(SmallDisk { mounted, _scratch: scratch })
     }
 
@@ -100,6 +106,79 @@ fn local() {
     let Some(disk) = SmallDisk::mount() else { return not_run("mounting needs root") };
     check(&Local::open(disk.path(), LocalOptions::default()).expect("the root opens"));
     assert_eq!(on_disk(disk.path()), ["file", "other"], "nothing is left behind");
+}
+
+/// Writes that many mebibytes, in steps that end within a block.
+fn send(
+    store: &impl Backend,
+    request: UploadRequest,
+    mebibytes: usize,
+    octet: u8,
+) -> Result<Box<dyn Upload>> {
+    let mut upload = store.open_upload(request).wait()?;
+    let octets = vec![octet; mebibytes << 20];
+    for step in octets.chunks(300_001) {
+        upload.write(step.to_vec()).wait()?;
+    }
+    Ok(upload)
+}
+
+/// A store with room for 10 MiB, in which a cut upload of 6 MiB was kept, takes 6 MiB under the same name.
+fn check_anew(store: &impl Backend) {
+    let again = || request("/file", UploadPlan::Replace);
+    let by_another = || UploadRequest { owner: "bert".to_owned(), ..again() };
+    let kept =
+        |store: &dyn Backend| store.part("anna", &path("/file")).wait().map(|part| part.size >> 20).ok();
+    let cut = || {
+        let upload = send(store, again(), 6, b'c').expect("it fits");
+        let Abandoned { kept_bytes } = upload.abandon().wait().expect("it is given up");
+        assert_eq!(kept_bytes, Some(6 << 20));
+    };
+
+    cut();
+    // As long as there is room, the older part stays until the new upload has come to its end.
+    let upload = send(store, again(), 3, b'n').expect("it fits beside the part");
+    assert_eq!(kept(store), Some(6));
+    drop(upload);
+    assert_eq!(kept(store), Some(3));
+    cut();
+    // It belongs to its owner: nobody else's upload removes it.
+    check_error(send(store, by_another(), 6, b'b').map(drop), ErrorKind::NoSpace);
+    assert_eq!(kept(store), Some(6));
+    // What the other one has left now fills the rest, and makes room for what its own owner sends.
+    send(store, by_another(), 4, b'b').expect("it fits").commit().wait().expect("it is stored");
+    store.remove_file(&path("/file")).wait().expect("it is removed");
+
+    for plan in [UploadPlan::Replace, UploadPlan::Unique] {
+        assert_eq!(kept(store), Some(6));
+        let upload = send(store, request("/file", plan), 6, b'n').expect("the older part makes room");
+        assert_eq!(kept(store), None);
+        let committed = upload.commit().wait().expect("it is stored");
+        assert_eq!((committed.path, committed.size), (path("/file"), 6 << 20));
+        assert_eq!(read(store, "/file").expect("it can be read"), vec![b'n'; 6 << 20]);
+        store.remove_file(&path("/file")).wait().expect("it is removed");
+        cut();
+    }
+    // While a finished file stands, no command would remove the part.
+    let small = begin(store, by_another(), b"small").expect("it fits");
+    small.commit().wait().expect("it is stored");
+    let upload = send(store, again(), 6, b'n').expect("the older part makes room");
+    assert_eq!(read(store, "/file").expect("it can be read"), b"small");
+    upload.commit().wait().expect("it is stored");
+    assert_eq!(read(store, "/file").expect("it can be read"), vec![b'n'; 6 << 20]);
+    // What is finished makes no room.
+    check_error(send(store, again(), 6, b'n').map(drop), ErrorKind::NoSpace);
+}
+
+#[test]
+fn memory_makes_room_for_an_upload_that_begins_anew() {
+    check_anew(&Memory::new().with_capacity(10 << 20));
+}
+
+#[test]
+fn local_makes_room_for_an_upload_that_begins_anew() {
+    let Some(disk) = SmallDisk::mount_of(c"size=10m") else { return not_run("mounting needs root") };
+    check_anew(&Local::open(disk.path(), LocalOptions::default()).expect("the root opens"));
 }
 
 #[test]

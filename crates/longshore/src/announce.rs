@@ -24,6 +24,8 @@ pub(crate) enum Accounts<'a> {
         /// Shown where it was made for this run; one that was given is not.
         password: Option<&'a str>,
     },
+    /// One that was named and may not write (--read-only).
+    Reader { name: &'a str },
     /// So many, by a configuration file.
     Configured(usize),
     /// Nobody.
@@ -52,6 +54,9 @@ impl Announcement<'_> {
                 line(format_args!("  write      {name}, password {password} (for this run only)"));
             }
             Accounts::Writer { name, password: None } => line(format_args!("  write      {name}")),
+            Accounts::Reader { name } => {
+                line(format_args!("  write      nobody, {name} neither (--read-only)"))
+            }
             Accounts::Configured(count) => line(format_args!("  accounts   {count}")),
             Accounts::None => line(format_args!("  write      nobody (--read-only)")),
         }
@@ -82,6 +87,9 @@ impl Announcement<'_> {
                 Accounts::Writer { name, password } => {
                     let password = password.map(|password| format!(",{password}")).unwrap_or_default();
                     line(format_args!("  lftp -u {}{password} ftp://{host}/", shell_word(name)));
+                }
+                Accounts::Reader { name } => {
+                    line(format_args!("  lftp -u {} ftp://{host}/", shell_word(name)))
                 }
                 Accounts::Configured(_) => line(format_args!("  lftp -u NAME ftp://{host}/")),
                 Accounts::None => line(format_args!("  lftp ftp://{host}/")),

@@ -132,7 +132,10 @@ fn line(event: &Event) -> Option<String> {
             _ => return None,
         },
         EventKind::StorageFailed { cause } => format!("storage failed: {cause}"),
-        EventKind::Fault { message } => format!("fault of this program, session ended: {message}"),
+        EventKind::NetworkFailed { cause } => format!("no data connection: {cause}"),
+        EventKind::Fault { message } => {
+            format!("fault of this program, session ended: {}", display(message.as_bytes()))
+        }
         _ => return None,
     };
     Some(format!("#{} {who} {text}", event.session))

@@ -54,7 +54,8 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         let listeners = listen(&settings.listen, arguments.config.is_none() && arguments.listen.is_empty())?;
         // Asked for before anything is announced: a Ctrl-C from now on ends the server in order.
         let shutdown = shutdown()?;
-        log.say(announcement(source, &listeners.addresses(), &settings, people.writer.as_ref()));
+        let writer = people.writer.as_ref();
+        log.say(announcement(source, &listeners.addresses(), &settings, writer, arguments.read_only));
         let config = Config {
             accounts: people.authenticator,
             observer: Arc::new(log),
@@ -167,12 +168,13 @@ fn people(settings: &Settings, arguments: &cli::Serve) -> Result<People, Failure
     let anonymous = account("anonymous", tenancy, Permissions::READ_ONLY);
     let mut accounts = MemoryAccounts::new().with_anonymous(anonymous);
     let writer = match &arguments.user {
-        _ if arguments.read_only => None,
+        None if arguments.read_only => None,
         None => Some(Writer { name: DEFAULT_USER.to_owned(), password: password::random()?, made: true }),
         Some(name) => Some(Writer { name: user_name(name)?, password: password::given(name)?, made: false }),
     };
     if let Some(writer) = &writer {
-        let account = account(&writer.name, tenancy, Permissions::ALL);
+        let permissions = if arguments.read_only { Permissions::READ_ONLY } else { Permissions::ALL };
+        let account = account(&writer.name, tenancy, permissions);
         accounts = accounts.with_account(account, writer.password.clone());
     }
     Ok(People { authenticator: Arc::new(accounts), writer })
@@ -241,8 +243,10 @@ fn announcement(
     addresses: &[SocketAddr],
     settings: &Settings,
     writer: Option<&Writer>,
+    read_only: bool,
 ) -> String {
     let accounts = match (writer, settings.accounts.len()) {
+        (Some(writer), _) if read_only => Accounts::Reader { name: &writer.name },
         (Some(writer), _) => {
             Accounts::Writer { name: &writer.name, password: writer.made.then_some(writer.password.as_str()) }
         }

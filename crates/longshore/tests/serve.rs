@@ -100,13 +100,13 @@ fn read_only_lets_nobody_write() {
     std::fs::write(directory.path().join("a"), "x").expect("a file");
     let server = Server::start(directory.path(), &["--read-only", "--passive-ports", "32200-32299"]);
     let mut client = server.connect();
-    client.say(&format!("USER {USER}"), 331);
-    client.say(&format!("PASS {PASSWORD}"), 530);
-    client.say("USER anonymous", 331);
-    client.say("PASS x", 230);
-    client.say("DELE a", 550);
-    client.say("MKD b", 550);
-    assert!(!client.upload("a", b"y"));
+    for (user, password) in [(USER, PASSWORD), ("anonymous", "x")] {
+        client.say(&format!("USER {user}"), 331);
+        client.say(&format!("PASS {password}"), 230);
+        client.say("DELE a", 550);
+        client.say("MKD b", 550);
+        assert!(!client.upload("a", b"y"));
+    }
     assert_eq!(std::fs::read(directory.path().join("a")).expect("still there"), b"x");
 }
 

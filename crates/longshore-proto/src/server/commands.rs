@@ -169,6 +169,14 @@ impl Session {
         }
     }
 
+    /// A path as it can be named from the current directory: its last name there, else all of it.
+    pub(super) fn shortest_name(&self, path: &VirtualPath) -> Vec<u8> {
+        match path.file_name() {
+            Some(name) if path.parent().as_ref() == Some(self.directory()) => name.to_vec(),
+            _ => path.as_bytes().to_vec(),
+        }
+    }
+
     /// The absolute path; a refusal has been said when there is none.
     pub(super) fn path(&mut self, verb: Verb, raw: &[u8]) -> Option<VirtualPath> {
         match self.resolve(verb, raw) {
@@ -197,7 +205,8 @@ impl Session {
         let peer = self.connection.peer.ip();
         // lftp names `::` in EPRT when it means "where I connect from"; no other host can be reached by it.
         let named = to.ip().to_canonical();
-        let to = SocketAddr::new(if named.is_unspecified() { peer } else { named }, to.port());
+        let meant = if named.is_unspecified() && named.is_ipv4() == peer.is_ipv4() { peer } else { named };
+        let to = SocketAddr::new(meant, to.port());
         let reply = if self.settings.epsv_all {
             Reply::new(Situation::EpsvAll).with("verb", verb.name())
         } else if verb == Verb::Eprt && named.is_ipv4() != peer.is_ipv4() {
@@ -256,6 +265,9 @@ impl Session {
         let DataEvent::Reserved(port) = event else {
             // The driver let go of an older port before it looked for a new one.
             let _ = self.arrangement.close();
+            if event == DataEvent::NoResources {
+                return self.answer(verb, Reply::new(Situation::NoResources));
+            }
             let ports = &self.policy.passive_ports;
             let range = format!("{}-{}", ports.start(), ports.end());
             return self.answer(verb, Reply::new(Situation::NoPort).with("range", range));

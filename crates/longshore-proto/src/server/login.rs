@@ -78,7 +78,6 @@ impl Session {
             LoginOutcome::Accepted { account, directory } => {
                 self.stage = Stage::Idle;
                 self.timers.last_activity = self.now;
-                self.timers.failed_logins = 0;
                 self.push(Output::Event(Event::LoggedIn { account: account.clone() }));
                 let reply = Reply::new(Situation::LoggedIn).with("account", account.clone().into_bytes());
                 self.login = Login::In(LoggedIn { account, directory });

@@ -235,8 +235,7 @@ pub enum StorageOp {
         /// Where the first octet goes.
         start: UploadStart,
     },
-    /// Close what `Open…` opened, without having used it; an upload's part is treated as after a cut. Answered by
-    /// `Done`.
+    /// Close what `Open…` opened; an upload's part is treated as after a cut. Answered by `Abandoned`.
     Abandon,
     /// Finish the upload: after `Done` it is stored. Cannot be stopped.
     Commit,
@@ -279,6 +278,11 @@ pub enum StorageOutcome {
     Opened,
     /// It is open, under this final name.
     UploadOpened(VirtualPath),
+    /// It is closed.
+    Abandoned {
+        /// Octets of the file that REST and STOR can go on from: a part is kept, and no finished file hides it.
+        resumable: Option<u64>,
+    },
     /// It was not done.
     Failed(Failure),
 }
@@ -309,6 +313,8 @@ pub enum DataEvent {
     Reserved(u16),
     /// Every port of the range is taken.
     NoPort,
+    /// The system gives no socket at the moment.
+    NoResources,
     /// The client has connected, and from a right address.
     Standing,
     /// It has not.

@@ -45,6 +45,7 @@ pub struct Session {
     pub(super) timers: Timers,
     outputs: VecDeque<Output>,
     next_id: u64,
+    held: bool,
     /// Whether ABOR found something to stop when it was read; its answer comes later.
     stopped_something: bool,
 }
@@ -122,6 +123,7 @@ impl Session {
             timers: Timers { last_activity: now, login_began: now, grace_ends: None, failed_logins: 0 },
             outputs: VecDeque::new(),
             next_id: 0,
+            held: false,
             stopped_something: false,
         };
         session.push(Output::Reply(Reply::new(Situation::Greeting)));
@@ -145,7 +147,6 @@ impl Session {
             Input::Timeout => self.handle_timeout(),
             Input::Shutdown => self.handle_shutdown(),
         }
-        self.run_waiting();
         self.close_if_done();
     }
 
@@ -155,12 +156,22 @@ impl Session {
         reason = "no iterator: whoever drives it hands in what happened between two calls"
     )]
     pub fn next(&mut self) -> Option<Output> {
-        let output = self.outputs.pop_front();
+        let mut output = self.outputs.pop_front();
+        while output.is_none() && !self.held && self.run_waiting() {
+            self.close_if_done();
+            output = self.outputs.pop_front();
+        }
         // A session that waits keeps no queue it does not need.
         if output.is_none() && self.outputs.capacity() > 8 {
             self.outputs.shrink_to(4);
         }
         output
+    }
+
+    /// While held, no command that waits begins: for a driver whose client does not read its answers, or whose turn
+    /// is over. What runs goes on.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// Whether lines may be handed in now.
@@ -203,6 +214,10 @@ impl Session {
             return;
         };
         self.timers.last_activity = self.now;
+        if let (true, Line::TooLong) = (first_line, &line) {
+            // A browser chooses the length of its first line, and what comes behind it may look like commands.
+            return self.say_goodbye(Reply::new(Situation::FirstLineTooLong).with("limit", LINE_LIMIT_BYTES));
+        }
         if let (true, Line::Command(line)) = (first_line, &line)
             && let Some(protocol) = foreign_protocol(command::split(line).0)
         {
@@ -212,7 +227,8 @@ impl Session {
         }
         let bytes = if let Line::Command(line) = &line { line.len() } else { 0 };
         let received = Received::read(&line);
-        self.control = Control::Open { first_line: false };
+        let known = matches!(received, Received::Command(_));
+        self.control = Control::Open { first_line: first_line && !known };
         if let Received::Command(Parsed { verb, .. }) = received {
             match verb {
                 Verb::Abor => self.abort_all(),
@@ -255,29 +271,29 @@ impl Session {
     /// ABOR was read: it acts on everything before it, now.
     fn abort_all(&mut self) {
         self.stopped_something |= matches!(self.stage, Stage::Transfer(_));
-        self.waiting.abort();
+        self.stopped_something |= self.waiting.abort();
         self.stop_transfer(Stop::Abort);
     }
 
-    fn run_waiting(&mut self) {
-        while matches!(self.stage, Stage::Idle) {
-            let Some((line, aborted)) = self.waiting.pop() else { return };
-            match line {
-                Received::Command(parsed) => self.begin(parsed, aborted),
-                Received::Unknown { word } => {
-                    self.come_between();
-                    self.reply(Reply::new(Situation::Unknown).with("verb", word));
-                }
-                Received::TooLong => {
-                    self.come_between();
-                    self.reply(Reply::new(Situation::LineTooLong).with("limit", LINE_LIMIT_BYTES));
-                }
-                Received::Nul => {
-                    self.come_between();
-                    self.reply(Reply::new(Situation::LineNul));
-                }
-            }
+    /// Begins the next command that waits; whether there was one.
+    fn run_waiting(&mut self) -> bool {
+        if !matches!(self.stage, Stage::Idle) {
+            return false;
         }
+        let Some((line, aborted)) = self.waiting.pop() else { return false };
+        let refusal = match line {
+            Received::Command(parsed) => {
+                self.begin(parsed, aborted);
+                return true;
+            }
+            Received::Unknown { word } if word.is_empty() => Reply::new(Situation::LineEmpty),
+            Received::Unknown { word } => Reply::new(Situation::Unknown).with("verb", word),
+            Received::TooLong => Reply::new(Situation::LineTooLong).with("limit", LINE_LIMIT_BYTES),
+            Received::Nul => Reply::new(Situation::LineNul),
+        };
+        self.come_between();
+        self.reply(refusal);
+        true
     }
 
     /// A command's turn has come: the table says whether it may run at all.
@@ -313,6 +329,10 @@ impl Session {
         match (refusal, command) {
             (None, Ok(command)) => self.execute(verb, command, pair, before),
             (Some(reply), _) => {
+                if verb == Verb::Abor {
+                    // What it stopped is no other ABOR's to tell.
+                    self.stopped_something = false;
+                }
                 if upload {
                     let held = self.arrangement.refuse_upload();
                     self.let_go(held);
@@ -385,7 +405,11 @@ impl Session {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Transfer(transfer) => match step(transfer, self) {
                 Some(transfer) => self.stage = Stage::Transfer(transfer),
-                None => self.timers.last_activity = self.now,
+                None => {
+                    self.timers.last_activity = self.now;
+                    // The time was the upload's; what waited behind it has its own.
+                    self.timers.grace_ends = None;
+                }
             },
             other => self.stage = other,
         }
@@ -444,12 +468,18 @@ impl Session {
         }
         if let Control::Lost(_) = self.control {
             if ending == Ending::Reset {
+                self.waiting.clear();
                 self.stop_transfer(Stop::ControlLost);
             }
             return;
         }
         self.control = Control::Lost(ending);
-        self.waiting.clear();
+        if ending == Ending::Closed {
+            // It may still read: what it asked for is done, transfers that have not begun excepted.
+            self.waiting.abort();
+        } else {
+            self.waiting.clear();
+        }
         let Stage::Transfer(transfer) = &self.stage else {
             return;
         };
@@ -466,17 +496,20 @@ impl Session {
         let Control::Lost(ending) = self.control else {
             return;
         };
-        match &self.stage {
-            // A passive port or a login that is on its way answers nobody.
-            Stage::Idle
-            | Stage::AwaitLogin { .. }
-            | Stage::AwaitDelay { .. }
-            | Stage::AwaitReservation { .. } => match ending {
-                Ending::Said(situation) => self.say_goodbye(Reply::new(situation)),
-                _ => self.close(ending),
-            },
+        let done = match &self.stage {
+            Stage::Idle => self.waiting.is_empty(),
+            // A passive port or a login that is on its way answers nobody; a client that has only said its last may
+            // still hear.
+            Stage::AwaitLogin { .. } | Stage::AwaitDelay { .. } | Stage::AwaitReservation { .. } => {
+                ending != Ending::Closed
+            }
             // What storage was told to do is done; its outcome is waited for, so that nothing is left half-way.
-            Stage::AwaitStorage { .. } | Stage::Transfer(_) | Stage::Closed => {}
+            Stage::AwaitStorage { .. } | Stage::Transfer(_) | Stage::Closed => false,
+        };
+        match ending {
+            _ if !done => {}
+            Ending::Said(situation) => self.say_goodbye(Reply::new(situation)),
+            _ => self.close(ending),
         }
     }
 

@@ -271,7 +271,10 @@ impl Transfer {
                 self.end(session, reply)
             }
             Step::Abandoning { id: expected, ref mut reply } if expected == id => {
-                let reply = std::mem::replace(reply, Reply::new(Situation::NotBegun));
+                let mut reply = std::mem::replace(reply, Reply::new(Situation::NotBegun));
+                if let StorageOutcome::Abandoned { resumable } = outcome {
+                    reply = self.with_what_is_kept(session, reply, resumable);
+                }
                 self.end(session, reply)
             }
             _ => Some(self),
@@ -318,8 +321,8 @@ impl Transfer {
 
     fn mark(mut self: Box<Self>, session: &mut Session, standing: bool) -> Box<Transfer> {
         let reply = if self.verb == Verb::Stou {
-            // RFC 1123 section 4.1.2.9: the text is exactly this.
-            let name = self.path.file_name().unwrap_or_default().to_vec();
+            // RFC 1123 section 4.1.2.9: the text is exactly this, with a name that RETR takes as it stands.
+            let name = session.shortest_name(&self.path);
             let situation =
                 if standing { Situation::MarkStandingUnique } else { Situation::MarkOpeningUnique };
             Reply::new(situation).with("name", name)
@@ -439,12 +442,13 @@ impl Transfer {
         let ports = &session.policy.passive_ports;
         let range = format!("{}-{}", ports.start(), ports.end());
         let situation = match (failure, self.stop) {
-            (_, Some(Stop::Abort | Stop::ControlLost)) => Situation::TransferAborted,
+            (_, Some(Stop::Abort)) => Situation::TransferAborted,
+            (_, Some(Stop::ControlLost)) => Situation::ControlLost,
             (_, Some(Stop::Shutdown)) => Situation::TransferShutdown,
             (ConnectFailure::Refused, _) => Situation::ActiveRefused,
             (ConnectFailure::Unreachable, _) => Situation::ActiveUnreachable,
             (ConnectFailure::Cancelled { strangers }, _) => match self.route {
-                Route::Active { .. } => Situation::ActiveUnreachable,
+                Route::Active { .. } => Situation::ActiveSilent,
                 Route::Passive { .. } if strangers > 0 => Situation::OnlyStrangers,
                 Route::Passive { .. } => Situation::NoConnection,
             },
@@ -461,17 +465,40 @@ impl Transfer {
         }
     }
 
+    /// Whether REST can take it up where it was cut: a file, octet by octet.
+    fn can_go_on(&self, session: &Session) -> bool {
+        self.plan == Plan::File && session.settings.representation == Representation::Image
+    }
+
+    /// What is kept of a cut upload belongs into its answer.
+    fn with_what_is_kept(&self, session: &Session, reply: Reply, resumable: Option<u64>) -> Reply {
+        let kept = match reply.situation {
+            Situation::UploadReset => Situation::UploadResetKept,
+            Situation::UploadStalled => Situation::UploadStalledKept,
+            _ => return reply,
+        };
+        match resumable {
+            Some(bytes) if self.can_go_on(session) && self.verb != Verb::Stou => {
+                Reply { situation: kept, ..reply }.with("kept", bytes)
+            }
+            _ => reply,
+        }
+    }
+
     /// The answer to a transfer whose bytes did not all move.
     fn cut(&self, session: &Session, end: End) -> Reply {
         let receives = self.receives();
         let situation = match end {
             End::Complete => unreachable!("a complete transfer is not cut"),
             End::Reset if receives => Situation::UploadReset,
-            End::Reset => Situation::PeerReset,
+            End::Reset if self.can_go_on(session) => Situation::PeerReset,
+            End::Reset => Situation::PeerResetAnew,
             End::Stalled if receives => Situation::UploadStalled,
-            End::Stalled => Situation::Stalled,
+            End::Stalled if self.can_go_on(session) => Situation::Stalled,
+            End::Stalled => Situation::StalledAnew,
             End::Cancelled => match self.stop {
                 Some(Stop::Shutdown) => Situation::TransferShutdown,
+                Some(Stop::ControlLost) => Situation::ControlLost,
                 _ => Situation::TransferAborted,
             },
             End::Storage(failure) if receives => return self.not_stored(session, failure),

@@ -84,11 +84,14 @@ impl Waiting {
         Some((item.line, item.aborted))
     }
 
-    /// ABOR was read: transfers among what waits do not begin.
-    pub(super) fn abort(&mut self) {
+    /// ABOR was read: transfers among what waits do not begin. Whether there are any.
+    pub(super) fn abort(&mut self) -> bool {
+        let mut found = false;
         for item in &mut self.queue {
             item.aborted = true;
+            found |= matches!(&item.line, Received::Command(parsed) if parsed.verb.row().transfer.is_some());
         }
+        found
     }
 
     pub(super) fn clear(&mut self) {

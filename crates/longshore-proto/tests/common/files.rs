@@ -166,8 +166,13 @@ impl Files {
             }
             StorageOp::OpenUpload { path, start } => self.open_upload(path, *start),
             StorageOp::Abandon => {
-                self.open = Open::Nothing;
-                done
+                let resumable = match std::mem::take(&mut self.open) {
+                    Open::Upload { path, kept } if !self.nodes.contains_key(&path) => {
+                        Some(kept.saturating_add(received)).filter(|&bytes| bytes > 0)
+                    }
+                    _ => None,
+                };
+                Ok(StorageOutcome::Abandoned { resumable })
             }
             StorageOp::Commit => {
                 let Open::Upload { path, kept } = std::mem::take(&mut self.open) else {

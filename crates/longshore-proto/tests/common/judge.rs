@@ -45,6 +45,7 @@ impl Kind {
 enum Asked {
     Verb(Verb),
     Unknown,
+    Empty,
     TooLong,
     Nul,
 }
@@ -53,8 +54,10 @@ enum Asked {
 struct Waiting {
     asked: Asked,
     bytes: usize,
-    /// An ABOR was read behind it before its mark.
+    /// An ABOR was read behind it before its mark, or the input ended before it began.
     aborted: bool,
+    /// Something came of it.
+    begun: bool,
     marked: bool,
     /// The operation of this transfer that stores or sends came to its good end.
     completed: bool,
@@ -64,7 +67,7 @@ impl Waiting {
     fn verb(&self) -> Option<Verb> {
         match self.asked {
             Asked::Verb(verb) => Some(verb),
-            Asked::Unknown | Asked::TooLong | Asked::Nul => None,
+            Asked::Unknown | Asked::Empty | Asked::TooLong | Asked::Nul => None,
         }
     }
 }
@@ -101,6 +104,10 @@ pub struct Judge {
     greeted: bool,
     quitting: bool,
     lost: bool,
+    /// The input ended in order: all that was read before is answered.
+    orderly: bool,
+    /// Nothing that waits may begin.
+    held: bool,
     urgent: bool,
     farewell: Option<Situation>,
     closed: bool,
@@ -152,6 +159,7 @@ impl Judge {
                     }
                     (Asked::Verb(parsed.verb), bytes.len())
                 }
+                None if command::split(bytes).0.is_empty() => (Asked::Empty, bytes.len()),
                 None => (Asked::Unknown, bytes.len()),
             },
         };
@@ -164,21 +172,56 @@ impl Judge {
             Asked::Verb(Verb::Quit) => self.quitting = true,
             _ => {}
         }
-        self.unanswered.push_back(Waiting { asked, bytes, aborted: false, marked: false, completed: false });
+        self.unanswered.push_back(Waiting {
+            asked,
+            bytes,
+            aborted: false,
+            begun: false,
+            marked: false,
+            completed: false,
+        });
     }
 
     pub fn urgent(&mut self) {
         self.urgent = true;
     }
 
-    /// The control connection ended. Behind a QUIT that changes nothing.
-    pub fn lost(&mut self) {
-        self.lost |= !self.quitting;
+    /// The client says no more. Behind a QUIT that changes nothing.
+    pub fn end_of_input(&mut self) {
+        if self.quitting || self.lost {
+            return;
+        }
+        self.lost = true;
+        self.orderly = true;
+        let running = usize::from(!self.under_way.is_empty());
+        for (index, waiting) in self.unanswered.iter_mut().enumerate() {
+            // An upload that runs may still say its mark.
+            let spared = index < running && waiting.verb().is_some_and(is_upload);
+            waiting.aborted |= !waiting.marked && !spared;
+        }
+    }
+
+    /// The control connection broke. Behind a QUIT that changes nothing.
+    pub fn reset(&mut self) {
+        if self.quitting {
+            return;
+        }
+        self.lost = true;
+        self.orderly = false;
+        for waiting in &mut self.unanswered {
+            waiting.aborted |= !waiting.marked;
+        }
     }
 
     /// The server wants to end.
     pub fn shut_down(&mut self) {
         self.lost = true;
+        self.orderly = false;
+    }
+
+    /// From here on commands that wait may not begin, or may again.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     pub fn output(&mut self, output: &Output) {
@@ -217,6 +260,10 @@ impl Judge {
         self.demand(reason, || "closed without a 421, a QUIT or the end of input".to_owned());
         let unanswered = self.unanswered.len();
         self.demand(!left || unanswered == 0, || format!("QUIT left {unanswered} commands unanswered"));
+        let orderly = self.orderly && self.farewell.is_none();
+        self.demand(!orderly || unanswered == 0, || {
+            format!("the end of input left {unanswered} commands unanswered")
+        });
         let done = self.under_way.iter().all(|(_, kind)| matches!(kind, Kind::Login | Kind::Reserve));
         let under_way = format!("{:?}", self.under_way);
         self.demand(done, || format!("closed while {under_way} was under way"));
@@ -226,6 +273,10 @@ impl Judge {
         let other = self.under_way.iter().find(|(_, other)| other.family() == kind.family()).copied();
         self.demand(other.is_none(), || format!("{kind:?} {id} while {other:?} was under way"));
         self.new_id(id);
+        let held = self.held;
+        let begun =
+            self.unanswered.front_mut().is_some_and(|front| std::mem::replace(&mut front.begun, true));
+        self.demand(begun || !held, || format!("{kind:?} {id} for a command that is held back"));
         self.under_way.push((id, kind));
     }
 
@@ -354,7 +405,7 @@ impl Judge {
         self.answered(id);
         match event {
             DataEvent::Reserved(_) => self.holds = true,
-            DataEvent::NoPort => self.holds = false,
+            DataEvent::NoPort | DataEvent::NoResources => self.holds = false,
             DataEvent::Standing | DataEvent::NotYet => {
                 self.data = Data::Probed { standing: *event == DataEvent::Standing };
             }
@@ -399,9 +450,12 @@ impl Judge {
         let Some(mut front) = self.unanswered.pop_front() else {
             return self.violations.push(format!("{} answers nothing", situation.id()));
         };
+        let waits = self.held && !std::mem::replace(&mut front.begun, true);
+        self.demand(!waits, || format!("{} answers what is held back", situation.id()));
         let (verb, fits) = match front.asked {
             Asked::Verb(verb) => (Some(verb), verb.row().may_answer(situation)),
             Asked::Unknown => (None, situation == Situation::Unknown),
+            Asked::Empty => (None, situation == Situation::LineEmpty),
             Asked::TooLong => (None, situation == Situation::LineTooLong),
             Asked::Nul => (None, situation == Situation::LineNul),
         };
@@ -488,7 +542,7 @@ impl Judge {
             self.demand(deadline.is_some(), || "waits for nothing, for ever".to_owned());
             let held_back =
                 self.unanswered.front().is_some_and(|front| front.asked == Asked::Verb(Verb::Pass));
-            let idle = self.unanswered.is_empty() || held_back;
+            let idle = self.unanswered.is_empty() || held_back || self.held;
             let unanswered = self.unanswered.len();
             self.demand(idle, || format!("{unanswered} commands wait for nothing"));
         }
@@ -499,7 +553,11 @@ impl Judge {
         let commands = self.unanswered.len().saturating_sub(1);
         let bytes: usize = self.unanswered.iter().skip(1).map(|waiting| waiting.bytes).sum();
         let factor = if self.urgent { URGENT_EXTRA_FACTOR } else { 1 };
-        let few = commands < WAITING_LIMIT_COMMANDS && bytes < WAITING_LIMIT_BYTES;
+        // While held the first of them may not have begun either.
+        let first = self.unanswered.front().filter(|_| self.held);
+        let most = commands + usize::from(first.is_some());
+        let most_bytes = bytes + first.map_or(0, |first| first.bytes);
+        let few = most < WAITING_LIMIT_COMMANDS && most_bytes < WAITING_LIMIT_BYTES;
         let many = commands >= WAITING_LIMIT_COMMANDS * factor || bytes >= WAITING_LIMIT_BYTES * factor;
         let takes = session.takes() == Takes::Lines;
         let ending = self.quitting || self.lost;

@@ -125,7 +125,11 @@ impl Model {
         match situation {
             Situation::Passive | Situation::ExtendedPassive => self.arranged = Arranged::Passive,
             Situation::Active => self.arranged = Arranged::Active,
-            Situation::NoPort | Situation::Aborted | Situation::NothingToAbort | Situation::Reset => {
+            Situation::NoPort
+            | Situation::NoResources
+            | Situation::Aborted
+            | Situation::NothingToAbort
+            | Situation::Reset => {
                 self.arranged = Arranged::Nothing;
             }
             _ if verb.is_some_and(is_upload)

@@ -24,7 +24,8 @@ pub struct Scene {
 /// - `wait` milliseconds; `urgent`, `end`, `reset`, `shutdown`
 /// - `client` follows, stands, stays away, strangers N, refuses, is unreachable
 /// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N
-/// - `ports` free or none; `hold` a kind of operation; `release` it (no longer held)
+/// - `back` held: nothing that waits begins; `back` free: it does
+/// - `ports` free, none, or without sockets; `hold` a kind of operation; `release` it (no longer held)
 /// - `answer` a held operation, truly or as the words behind it say
 /// - `file` with its size, `directory`; `sent` the names of a listing; `size` of a file, or `none`
 #[track_caller]
@@ -106,9 +107,12 @@ impl Scene {
             "end" => world.end_of_input(),
             "reset" => world.reset(),
             "shutdown" => world.shut_down(),
+            "back" => world.hold_back(argument == "held"),
             "client" => world.client = client(argument),
             "transfer" => world.transfer = transfer(argument),
-            "ports" => world.ports_free = argument == "free",
+            "ports" => {
+                (world.ports_free, world.sockets) = (argument == "free", argument != "without sockets")
+            }
             "hold" => world.held.push(kind(argument)),
             "release" => {
                 let kind = kind(argument);

@@ -98,6 +98,8 @@ pub struct World {
     pub transfer: Ended,
     /// Whether a passive port is free.
     pub ports_free: bool,
+    /// Whether the system gives sockets.
+    pub sockets: bool,
     /// Kinds of operations that are answered only when the test says so.
     pub held: Vec<Kind>,
     under_way: VecDeque<UnderWay>,
@@ -130,6 +132,7 @@ impl World {
             client: Client::Follows,
             transfer: Ended::Complete(10),
             ports_free: true,
+            sockets: true,
             held: Vec::new(),
             under_way: VecDeque::new(),
             answered: Vec::new(),
@@ -178,15 +181,23 @@ impl World {
 
     pub fn end_of_input(&mut self) {
         self.log.push("end of input".to_owned());
-        self.judge.lost();
+        self.judge.end_of_input();
         self.session.handle(self.now, Input::EndOfInput);
         self.settle();
     }
 
     pub fn reset(&mut self) {
         self.log.push("reset".to_owned());
-        self.judge.lost();
+        self.judge.reset();
         self.session.handle(self.now, Input::Reset);
+        self.settle();
+    }
+
+    /// The driver holds back what waits, as when its client does not read.
+    pub fn hold_back(&mut self, held: bool) {
+        self.log.push(if held { "held back" } else { "held back no longer" }.to_owned());
+        self.judge.hold(held);
+        self.session.hold(held);
         self.settle();
     }
 
@@ -387,6 +398,9 @@ impl World {
 
     pub fn answer_data(&mut self, kind: Kind, event: DataEvent) {
         let operation = self.take(kind);
+        if let DataEvent::Finished { bytes, .. } = event {
+            self.received = bytes;
+        }
         self.hand_in_data(operation.id, event);
         self.settle();
     }
@@ -458,6 +472,9 @@ impl World {
     /// An older port ends, then a newer one is had.
     pub fn reserve(&mut self) -> DataEvent {
         self.port = None;
+        if !self.sockets {
+            return DataEvent::NoResources;
+        }
         if !self.ports_free {
             return DataEvent::NoPort;
         }
@@ -524,6 +541,7 @@ impl World {
     /// Whoever holds anything back stops doing so, the client leaves, and the session must end.
     pub fn finish(&mut self) {
         self.held.clear();
+        self.hold_back(false);
         if matches!(self.transfer, Ended::GoesOn(_)) {
             self.transfer = Ended::Complete(10);
         }

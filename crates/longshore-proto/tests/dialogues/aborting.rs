@@ -13,7 +13,7 @@ fn check(steps: &[(&str, &str)]) {
 fn idle() {
     check_logged_in(&[
         ("send", "ABOR"),
-        ("expect", "226 abort.idle Nothing was running"),
+        ("expect", "226 abort.idle ABOR is done, there was nothing to stop"),
         ("send", "ABOR"),
         ("expect", "226 abort.idle"),
     ]);
@@ -225,6 +225,43 @@ fn transfers_behind_it_do_not_begin_and_others_run_in_turn() {
         ("expect", "250"),
         ("expect", "450 transfer.not-begun"),
         ("expect", "226 abort.done"),
+    ]);
+}
+
+#[test]
+fn only_what_waits_is_stopped() {
+    // Nothing runs that ABOR could stop, but a transfer that waits is refused.
+    check(&[
+        ("hold", "storage"),
+        ("bytes", "CWD d\\r\\nRETR /a\\r\\nREIN\\r\\nABOR\\r\\n"),
+        ("answer", "storage"),
+        ("expect", "250"),
+        ("expect", "450 transfer.not-begun"),
+        ("expect", "220 session.reset"),
+        ("expect", "530 login.needed"),
+        // The next ABOR does not boast of it.
+        ("bytes", "USER longshore\\r\\nPASS secret\\r\\nABOR\\r\\n"),
+        ("expect", "331"),
+        ("expect", "230"),
+        ("expect", "226 abort.idle"),
+    ]);
+    check_logged_in(&[
+        ("hold", "storage"),
+        ("bytes", "CWD d\\r\\nRETR /a\\r\\nABOR\\r\\nABOR\\r\\n"),
+        ("answer", "storage"),
+        ("expect", "250"),
+        ("expect", "450 transfer.not-begun"),
+        ("expect", "226 abort.done ABOR is done; the data connection is closed"),
+        ("expect", "226 abort.idle"),
+    ]);
+    // Other commands are not stopped.
+    check_logged_in(&[
+        ("hold", "storage"),
+        ("bytes", "CWD d\\r\\nPWD\\r\\nABOR\\r\\n"),
+        ("answer", "storage"),
+        ("expect", "250"),
+        ("expect", "257"),
+        ("expect", "226 abort.idle"),
     ]);
 }
 

@@ -144,8 +144,19 @@ fn active_addresses() {
         ("expect", "522 data.family Only the control connection's own address family is offered, use (2)"),
         ("send", "PORT 192,0,2,7,20,1"),
         ("expect", "504 data.foreign-address"),
+        // The unspecified address means the peer's own, but only in the peer's family.
+        ("send", "PORT 0,0,0,0,20,1"),
+        ("expect", "504 data.foreign-address"),
+        ("send", "EPRT |2|::|5000|"),
+        ("expect", "200 data.active The data connection will go to [2001:db8::7]:5000"),
     ]);
     scene.end();
+    check_logged_in(&[
+        ("send", "PORT 0,0,0,0,20,1"),
+        ("expect", "200 data.active The data connection will go to 192.0.2.7:5121"),
+        ("send", "EPRT |2|::|5000|"),
+        ("expect", "522 data.family"),
+    ]);
 }
 
 #[test]
@@ -204,20 +215,25 @@ fn the_address_of_pasv_is_the_public_one_or_the_one_that_was_reached() {
 
 #[test]
 fn no_port_is_free() {
-    for command in ["PASV", "EPSV"] {
-        check_logged_in(&[
-            ("send", "PASV"),
-            ("expect", "227"),
-            ("ports", "none"),
-            ("send", command),
-            ("expect", "425 data.no-port All passive ports 30000-30999 are in use"),
-            // The older port was given up to look for a newer one.
-            ("send", "RETR a"),
-            ("expect", "503 sequence.nothing-arranged"),
-            ("ports", "free"),
-            ("send", command),
-            ("expect", "22"),
-        ]);
+    for (ports, expected) in [
+        ("none", "425 data.no-port All passive ports 30000-30999 are in use"),
+        ("without sockets", "425 data.no-resources The server cannot open a passive port at the moment"),
+    ] {
+        for command in ["PASV", "EPSV"] {
+            check_logged_in(&[
+                ("send", "PASV"),
+                ("expect", "227"),
+                ("ports", ports),
+                ("send", command),
+                ("expect", expected),
+                // The older port was given up to look for a newer one.
+                ("send", "RETR a"),
+                ("expect", "503 sequence.nothing-arranged"),
+                ("ports", "free"),
+                ("send", command),
+                ("expect", "22"),
+            ]);
+        }
     }
 }
 

@@ -96,12 +96,29 @@ fn refusals_wait_longer_each_time_and_the_third_is_the_last() {
 }
 
 #[test]
-fn a_login_between_forgives_the_failures() {
-    let fail: &[(&str, &str)] =
-        &[("send", "USER x"), ("expect", "331"), ("send", "PASS wrong"), ("wait", "2000"), ("expect", "530")];
-    let enter: &[(&str, &str)] =
-        &[("send", "USER x"), ("expect", "331"), ("send", "PASS secret"), ("expect", "230")];
-    check(&[&[("expect", "220")][..0], fail, fail, enter, fail, fail, enter].concat());
+fn a_login_between_forgives_nothing() {
+    let user: &[(&str, &str)] = &[("send", "USER x"), ("expect", "331")];
+    let enter: &[(&str, &str)] = &[("send", "PASS secret"), ("expect", "230")];
+    let first: &[(&str, &str)] =
+        &[("send", "PASS wrong"), ("wait", "1000"), ("expect", "530 login.rejected")];
+    let second: &[(&str, &str)] = &[
+        ("send", "PASS wrong"),
+        ("wait", "1999"),
+        ("nothing", ""),
+        ("wait", "1"),
+        ("expect", "530 login.rejected"),
+    ];
+    let third: &[(&str, &str)] = &[
+        ("send", "PASS wrong"),
+        ("wait", "3000"),
+        ("expect", "421 login.too-many-attempts 3 logins failed"),
+        ("closed", ""),
+    ];
+    check(&[user, first, user, enter, user, second, user, enter, user, third].concat());
+    check(
+        &[user, first, user, second, user, enter, &[("send", "REIN"), ("expect", "220")], user, third]
+            .concat(),
+    );
 }
 
 #[test]

@@ -64,9 +64,9 @@ fn after_quit_the_end_of_input_changes_nothing() {
 fn end_of_input_without_quit() {
     ends(&[("end", "")], Ending::Closed);
     check(&[("end", ""), ("closed", "")]);
-    // A download is aborted, and what waits is not begun.
-    let steps: &[_] = &[("send", "MKD y"), ("end", ""), ("expect", "426"), ("size", "/y none")];
-    ends(&[RUNNING, steps].concat(), Ending::Closed);
+    // A download is stopped.
+    let lost = ("expect", "426 transfer.control-lost The control connection was lost after 50 bytes");
+    ends(&[RUNNING, &[("end", ""), lost]].concat(), Ending::Closed);
     ends(
         &[
             ("send", "PASV"),
@@ -75,7 +75,7 @@ fn end_of_input_without_quit() {
             ("send", "RETR a"),
             ("expect", "150"),
             ("end", ""),
-            ("expect", "426"),
+            ("expect", "426 transfer.control-lost The control connection was lost after 0 bytes"),
         ],
         Ending::Closed,
     );
@@ -104,17 +104,149 @@ fn end_of_input_without_quit() {
         ],
         Ending::Closed,
     );
-    // A login or a port is not.
+    // So are a login, a refusal that is held back, and a port.
     check(&[
         ("send", "USER longshore"),
         ("expect", "331"),
         ("hold", "login"),
         ("send", "PASS secret"),
         ("end", ""),
+        ("open", ""),
+        ("answer", "login"),
+        ("expect", "230"),
         ("closed", ""),
     ]);
-    check(&[("send", "USER x"), ("expect", "331"), ("send", "PASS wrong"), ("end", ""), ("closed", "")]);
-    ends(&[("hold", "reserve"), ("send", "PASV"), ("end", "")], Ending::Closed);
+    check(&[
+        ("send", "USER x"),
+        ("expect", "331"),
+        ("send", "PASS wrong"),
+        ("end", ""),
+        ("wait", "999"),
+        ("nothing", ""),
+        ("open", ""),
+        ("wait", "1"),
+        ("expect", "530 login.rejected"),
+        ("closed", ""),
+    ]);
+    ends(
+        &[
+            ("hold", "reserve"),
+            ("send", "PASV"),
+            ("end", ""),
+            ("open", ""),
+            ("answer", "reserve"),
+            ("expect", "227"),
+        ],
+        Ending::Closed,
+    );
+}
+
+#[test]
+fn what_was_asked_before_the_end_of_input_is_answered() {
+    // In turn; transfers are not begun any more, and an upload among them closes its data connection.
+    let waiting: &[_] = &[
+        ("bytes", "MKD y\\r\\nXYZZY\\r\\nPASV\\r\\nSTOR x\\r\\nRETR a\\r\\nABOR\\r\\nSYST\\r\\n"),
+        ("nothing", ""),
+        ("end", ""),
+    ];
+    let answered: &[_] = &[
+        ("expect", "257 directory.made"),
+        ("expect", "500 command.unknown"),
+        ("expect", "227"),
+        ("expect", "450 transfer.not-begun"),
+        ("expect", "450 transfer.not-begun"),
+        ("expect", "226 abort.done"),
+        ("expect", "215"),
+        ("closed", ""),
+        ("size", "/y directory"),
+        ("size", "/x none"),
+    ];
+    let held: &[_] = &[("hold", "storage"), ("send", "CWD d"), ("send", "CWD /")];
+    let released: &[_] = &[("open", ""), ("release", "storage"), ("expect", "250"), ("expect", "250")];
+    ends(&[held, waiting, released, answered].concat(), Ending::Closed);
+    // A session that is held back answers when it no longer is.
+    let held: &[_] = &[("back", "held")];
+    let released: &[_] = &[("open", ""), ("nothing", ""), ("back", "free")];
+    ends(&[held, waiting, released, answered].concat(), Ending::Closed);
+    // Behind a download, which is stopped, and behind an upload, which may end.
+    let steps: &[_] = &[
+        ("bytes", "MKD y\\r\\nPASV\\r\\nRETR a\\r\\nPWD\\r\\n"),
+        ("end", ""),
+        ("expect", "426 transfer.control-lost"),
+        ("expect", "257 directory.made"),
+        ("expect", "227"),
+        ("expect", "450 transfer.not-begun"),
+        ("expect", "257 directory.current"),
+        ("size", "/y directory"),
+    ];
+    ends(&[RUNNING, steps].concat(), Ending::Closed);
+    let steps: &[_] = &[
+        ("bytes", "MKD y\\r\\nPASV\\r\\nRETR a\\r\\n"),
+        ("end", ""),
+        ("wait", "4000"),
+        ("nothing", ""),
+        ("answer", "move complete 60"),
+        ("expect", "226 transfer.stored"),
+        ("expect", "257 directory.made"),
+        ("expect", "227"),
+        ("expect", "450 transfer.not-begun"),
+        ("size", "/x 60"),
+        ("size", "/y directory"),
+    ];
+    ends(&[RECEIVING, steps].concat(), Ending::Closed);
+    // What waited behind the upload may take longer than the upload was given.
+    let steps: &[_] = &[
+        ("hold", "storage"),
+        ("send", "MKD y"),
+        ("end", ""),
+        ("answer", "move complete 60"),
+        ("expect", "226 transfer.stored"),
+        ("wait", "60000"),
+        ("open", ""),
+        ("answer", "storage"),
+        ("expect", "257"),
+    ];
+    ends(&[RECEIVING, steps].concat(), Ending::Closed);
+    // A login is carried to its end.
+    check(&[
+        ("hold", "login"),
+        ("bytes", "USER longshore\\r\\nPASS secret\\r\\nPWD\\r\\n"),
+        ("expect", "331"),
+        ("end", ""),
+        ("open", ""),
+        ("answer", "login"),
+        ("expect", "230"),
+        ("expect", "257 directory.current"),
+        ("closed", ""),
+    ]);
+    check(&[
+        ("bytes", "USER x\\r\\nPASS wrong\\r\\nNOOP\\r\\n"),
+        ("expect", "331"),
+        ("end", ""),
+        ("wait", "999"),
+        ("nothing", ""),
+        ("wait", "1"),
+        ("expect", "530 login.rejected"),
+        ("expect", "200"),
+        ("closed", ""),
+    ]);
+    // A reset behind the end, or a shutdown, drops what waits.
+    let steps: &[_] = &[
+        ("hold", "storage"),
+        ("bytes", "MKD y\\r\\nMKD z\\r\\n"),
+        ("end", ""),
+        ("reset", ""),
+        ("open", ""),
+        ("answer", "storage"),
+        ("expect", "257"),
+        ("closed", ""),
+        ("size", "/y directory"),
+        ("size", "/z none"),
+    ];
+    ends(steps, Ending::Closed);
+    let steps: Vec<_> =
+        steps.iter().map(|step| if step.0 == "reset" { ("shutdown", "") } else { *step }).collect();
+    ends(&steps, Ending::Closed);
 }
 
 #[test]
@@ -128,10 +260,22 @@ fn an_upload_may_end_within_five_seconds_of_the_control_connection() {
         ("size", "/x 60"),
     ];
     ends(&[RECEIVING, complete].concat(), Ending::Closed);
-    let late: &[_] =
-        &[("end", ""), ("wait", "4999"), ("open", ""), ("wait", "1"), ("expect", "426"), ("size", "/x none")];
+    let late: &[_] = &[
+        ("end", ""),
+        ("wait", "4999"),
+        ("open", ""),
+        ("wait", "1"),
+        ("expect", "426 transfer.control-lost"),
+        ("size", "/x none"),
+    ];
     ends(&[RECEIVING, late].concat(), Ending::Closed);
-    let cut: &[_] = &[("end", ""), ("wait", "1000"), ("reset", ""), ("expect", "426"), ("size", "/x none")];
+    let cut: &[_] = &[
+        ("end", ""),
+        ("wait", "1000"),
+        ("reset", ""),
+        ("expect", "426 transfer.control-lost"),
+        ("size", "/x none"),
+    ];
     ends(&[RECEIVING, cut].concat(), Ending::Closed);
     // Storing it may take longer than that.
     let slow: &[_] = &[
@@ -184,7 +328,7 @@ fn an_upload_may_even_begin_after_the_control_connection_ended() {
             ("wait", "4999"),
             ("open", ""),
             ("wait", "1"),
-            ("expect", "426"),
+            ("expect", "426 transfer.control-lost"),
         ],
         Ending::Closed,
     );
@@ -193,8 +337,23 @@ fn an_upload_may_even_begin_after_the_control_connection_ended() {
 #[test]
 fn a_reset_stops_everything() {
     ends(&[("reset", "")], Ending::Reset);
-    ends(&[RUNNING, &[("reset", ""), ("expect", "426")]].concat(), Ending::Reset);
-    ends(&[RECEIVING, &[("reset", ""), ("expect", "426"), ("size", "/x none")]].concat(), Ending::Reset);
+    let lost = ("expect", "426 transfer.control-lost The control connection was lost after 50 bytes");
+    ends(&[RUNNING, &[("reset", ""), lost]].concat(), Ending::Reset);
+    ends(&[RECEIVING, &[("reset", ""), lost, ("size", "/x none")]].concat(), Ending::Reset);
+    // What waits is dropped, and nobody waits for a login or a port.
+    let steps: &[_] = &[("send", "MKD y"), ("reset", ""), lost, ("size", "/y none")];
+    ends(&[RUNNING, steps].concat(), Ending::Reset);
+    ends(&[("back", "held"), ("send", "MKD y"), ("reset", ""), ("size", "/y none")], Ending::Reset);
+    ends(&[("hold", "reserve"), ("send", "PASV"), ("reset", "")], Ending::Reset);
+    check(&[
+        ("send", "USER longshore"),
+        ("expect", "331"),
+        ("hold", "login"),
+        ("send", "PASS secret"),
+        ("reset", ""),
+        ("closed", ""),
+    ]);
+    check(&[("send", "USER x"), ("expect", "331"), ("send", "PASS wrong"), ("reset", ""), ("closed", "")]);
     // Whoever said QUIT has said all: it is finished, heard or not.
     let quit: &[_] = &[
         ("bytes", "MKD y\\r\\nQUIT\\r\\n"),
@@ -354,7 +513,10 @@ fn shutdown_in_every_stage() {
     ]);
     check(&[("shutdown", ""), last, ("closed", "")]);
     // Who is gone is not told.
-    ends(&[RECEIVING, &[("end", ""), ("shutdown", ""), ("expect", "426")]].concat(), Ending::Closed);
+    ends(
+        &[RECEIVING, &[("end", ""), ("shutdown", ""), ("expect", "426 transfer.shutdown")]].concat(),
+        Ending::Closed,
+    );
 }
 
 #[test]

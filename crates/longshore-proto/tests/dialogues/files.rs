@@ -96,6 +96,20 @@ fn renaming() {
         ("send", "RNTO e"),
         ("expect", "250 rename.done /d is now /e"),
     ]);
+    // Storage does not say which of the two names it missed.
+    check_logged_in(&[
+        ("send", "RNFR a"),
+        ("expect", "350"),
+        ("send", "RNTO none/b"),
+        ("expect", "553 target.rename-not-found /a is gone, or the directory of /none/b does not exist"),
+        ("size", "/a 100"),
+        ("hold", "storage"),
+        ("bytes", "RNFR a\\r\\nRNTO b\\r\\n"),
+        ("answer", "storage"),
+        ("expect", "350"),
+        ("answer", "storage fails NotFound"),
+        ("expect", "553 target.rename-not-found"),
+    ]);
     // RNFR lives for exactly the next command, whichever it is.
     for between in
         ["NOOP", "STAT", "FEAT", "XYZZY", "PASV", "SIZE a", "USER", "AUTH TLS", "ABOR", "REST 0", "RNFR none"]

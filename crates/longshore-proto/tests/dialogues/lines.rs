@@ -9,11 +9,13 @@ use crate::common::{Scene, World, check, check_logged_in};
 fn unknown_commands() {
     check(&[
         ("send", "XYZZY"),
-        ("expect", "500 command.unknown XYZZY is not an FTP command"),
+        ("expect", "500 command.unknown XYZZY is not known here; HELP lists what is"),
         ("send", ""),
-        ("expect", "500 command.unknown"),
+        ("expect", "500 line.empty The line was empty"),
         ("send", "    "),
-        ("expect", "500 command.unknown"),
+        ("expect", "500 line.empty"),
+        ("bytes", "\\n"),
+        ("expect", "500 line.empty"),
         ("bytes", "\\xE9\\xFF\\xFF x\\r\\n"),
         ("expect", "500 command.unknown"),
         ("send", "noop"),
@@ -41,6 +43,8 @@ fn over_long_lines_are_eaten_to_their_end() {
     check(&[
         ("send", &longest),
         ("expect", "200 noop.done"),
+        ("send", "XYZZY"),
+        ("expect", "500"),
         ("send", &longer),
         ("expect", "500 line.too-long The line was longer than 4096 bytes"),
         ("bytes", &longer),
@@ -51,6 +55,26 @@ fn over_long_lines_are_eaten_to_their_end() {
         ("expect", "500 line.too-long"),
         ("expect", "200 noop.done"),
     ]);
+}
+
+#[test]
+fn an_over_long_line_before_any_command_ends_the_session() {
+    let long = "x".repeat(LINE_LIMIT_BYTES + 1);
+    let last = ("expect", "421 session.first-line-too-long The first line was longer than 4096 bytes");
+    check(&[("bytes", &format!("{long}\\r\\nUSER x\\r\\n")), last, ("closed", "")]);
+    for first in ["", "XYZZY", "a\0b"] {
+        check(&[("send", first), ("expect", "50"), ("send", &long), last, ("closed", "")]);
+    }
+    // Behind a command it is a line like any other.
+    for first in ["NOOP", "USER", "AUTH TLS"] {
+        check(&[
+            ("send", first),
+            ("expect", ""),
+            ("send", &long),
+            ("expect", "500 line.too-long"),
+            ("open", ""),
+        ]);
+    }
 }
 
 #[test]
@@ -92,15 +116,31 @@ fn other_protocols_are_told_and_left() {
     for line in ["EHLO there", "HELO there", "ehlo x", "LHLO x"] {
         check(&[("send", line), ("expect", "421 session.not-ftp This is an FTP server"), ("closed", "")]);
     }
-    // Only the first line decides, whatever it was.
-    for first in ["NOOP", "", "XYZZY", "USER x"] {
+    // Whoever has spoken FTP once may mistype; an argument that is wrong is FTP as well.
+    for first in ["NOOP", "USER x", "USER", "AUTH TLS", "LIST"] {
         check(&[
             ("send", first),
             ("expect", ""),
             ("send", "GET / HTTP/1.1"),
             ("expect", "500 command.unknown"),
+            ("send", "EHLO there"),
+            ("expect", "500 command.unknown"),
             ("open", ""),
         ]);
+    }
+    // What is no command of FTP may be the rest of another protocol's beginning.
+    for first in ["", "XYZZY", "Host: x", "a\0b"] {
+        for line in ["GET / HTTP/1.1", "EHLO there"] {
+            check(&[
+                ("send", first),
+                ("expect", "50"),
+                ("send", "XYZZY"),
+                ("expect", "500 command.unknown"),
+                ("send", line),
+                ("expect", "421 session.not-ftp"),
+                ("closed", ""),
+            ]);
+        }
     }
     // FTP's own words are no others'.
     for line in ["HELP", "STAT", "QUIT x"] {
@@ -127,14 +167,20 @@ fn arguments_are_not_cut() {
 #[test]
 fn lines_may_be_handed_in_without_a_buffer() {
     let mut scene = Scene::new(World::over_ipv4());
-    scene.world.hand_in_line(Line::TooLong);
     scene.world.hand_in_line(Line::Nul);
     scene.world.hand_in_line(Line::Command(b""));
+    scene.world.hand_in_line(Line::Command(b"NOOP"));
+    scene.world.hand_in_line(Line::TooLong);
     scene.play(&[
         ("expect", "220"),
-        ("expect", "500 line.too-long"),
         ("expect", "501 line.nul"),
-        ("expect", "500"),
+        ("expect", "500 line.empty"),
+        ("expect", "200"),
+        ("expect", "500 line.too-long"),
     ]);
+    scene.end();
+    let mut scene = Scene::new(World::over_ipv4());
+    scene.world.hand_in_line(Line::TooLong);
+    scene.play(&[("expect", "220"), ("expect", "421 session.first-line-too-long"), ("closed", "")]);
     scene.end();
 }

@@ -1,8 +1,9 @@
 //! Who waits for whom, and how much may wait.
 
 use longshore_proto::limits::{WAITING_LIMIT_BYTES, WAITING_LIMIT_COMMANDS};
+use longshore_proto::line::Line;
 use longshore_proto::reply::Situation;
-use longshore_proto::server::{Policy, Takes};
+use longshore_proto::server::{Input, Moment, Output, Policy, Takes};
 
 use crate::common::{Kind, Scene, World, check_logged_in, logged_in};
 
@@ -196,6 +197,117 @@ fn an_abort_announced_by_urgent_data_is_still_read() {
     scene.world.reset();
     scene.skip();
     scene.end();
+}
+
+#[test]
+fn what_waits_does_not_begin_while_it_is_held_back() {
+    // What comes in is kept in order and answered when it may be.
+    check_logged_in(&[
+        ("back", "held"),
+        ("bytes", "MKD x\\r\\nXYZZY\\r\\nPASV\\r\\nRETR a\\r\\nNOOP\\r\\nSTAT\\r\\n"),
+        ("nothing", ""),
+        ("size", "/x none"),
+        ("wait", "1000"),
+        ("nothing", ""),
+        ("back", "free"),
+        ("expect", "257 directory.made"),
+        ("expect", "500 command.unknown"),
+        ("expect", "227"),
+        ("expect", "150"),
+        ("expect", "226 transfer.sent 100"),
+        ("expect", "200 noop.done"),
+        ("expect", "211"),
+        ("size", "/x directory"),
+    ]);
+    // What runs goes on to its answer, and the lightest still overtake it.
+    check_running(&[
+        ("back", "held"),
+        ("send", "NOOP"),
+        ("expect", "200 noop.done"),
+        ("bytes", "PWD\\r\\nNOOP\\r\\n"),
+        ("nothing", ""),
+        ("answer", "move complete 100"),
+        ("expect", "226 transfer.sent 100"),
+        ("nothing", ""),
+        ("back", "free"),
+        ("expect", "257"),
+        ("expect", "200"),
+    ]);
+    check_logged_in(&[
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("hold", "storage"),
+        ("bytes", "STOR x\\r\\nPWD\\r\\n"),
+        ("back", "held"),
+        ("answer", "storage"),
+        ("expect", "150"),
+        ("expect", "226 transfer.stored"),
+        ("nothing", ""),
+        ("back", "free"),
+        ("expect", "257"),
+    ]);
+    // QUIT waits as well.
+    check_logged_in(&[
+        ("back", "held"),
+        ("bytes", "PWD\\r\\nQUIT\\r\\nPWD\\r\\n"),
+        ("nothing", ""),
+        ("open", ""),
+        ("back", "free"),
+        ("expect", "257"),
+        ("expect", "221"),
+        ("closed", ""),
+    ]);
+}
+
+#[test]
+fn an_abort_acts_while_commands_are_held_back() {
+    check_running(&[
+        ("back", "held"),
+        ("bytes", "PASV\\r\\nSTOR x\\r\\nMKD y\\r\\nABOR\\r\\nPASV\\r\\nRETR a\\r\\n"),
+        ("expect", "426 transfer.aborted Stopped by ABOR after 50 bytes"),
+        ("nothing", ""),
+        ("transfer", "complete 10"),
+        ("back", "free"),
+        ("expect", "227"),
+        ("expect", "450 transfer.not-begun"),
+        ("expect", "257 directory.made"),
+        ("expect", "226 abort.done"),
+        ("expect", "227"),
+        ("expect", "150"),
+        ("expect", "226 transfer.sent 100"),
+        ("size", "/x none"),
+        ("size", "/y directory"),
+    ]);
+}
+
+#[test]
+fn what_is_held_back_is_bounded() {
+    let mut scene = logged_in(Policy::default(), World::connection("192.0.2.1:2121", "192.0.2.7:40000"));
+    scene.play(&[("back", "held")]);
+    scene.world.send(&b"PWD\r\n".repeat(WAITING_LIMIT_COMMANDS + 10));
+    assert_eq!(scene.world.session.takes(), Takes::Nothing);
+    assert_eq!(scene.world.judge.unanswered(), WAITING_LIMIT_COMMANDS);
+    scene.play(&[("nothing", ""), ("back", "free")]);
+    scene.play(&vec![("expect", "257"); WAITING_LIMIT_COMMANDS + 10]);
+    scene.end();
+}
+
+/// A driver may stop between any two answers.
+#[test]
+fn commands_begin_one_by_one() {
+    let mut session = World::over_ipv4().session;
+    let now = Moment(std::time::Duration::from_secs(1000));
+    for _ in 0..3 {
+        session.handle(now, Input::Line(Line::Command(b"NOOP")));
+    }
+    for _ in 0..3 {
+        session.hold(true);
+        assert!(session.next().is_none());
+        session.hold(false);
+        let Some(Output::Reply(reply)) = session.next() else { panic!("an answer is due") };
+        assert_eq!(reply.situation, Situation::Noop);
+    }
+    assert!(session.next().is_none());
 }
 
 #[test]

@@ -80,8 +80,31 @@ fn unique_names_stand_in_the_mark() {
         ("send", "PASV"),
         ("expect", "227"),
         ("send", "STOU d/x"),
-        ("expect", "150 transfer.opening-unique FILE: x"),
+        ("expect", "150 transfer.opening-unique FILE: /d/x"),
         ("expect", "226"),
+        ("send", "CWD d"),
+        ("expect", "250"),
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "STOU x"),
+        ("expect", "150 transfer.opening-unique FILE: x.1"),
+        ("expect", "226"),
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "STOU ../a"),
+        ("expect", "150 transfer.opening-unique FILE: /a.2"),
+        ("expect", "226"),
+        // RETR takes both as they stand.
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "RETR x.1"),
+        ("expect", "150"),
+        ("expect", "226 transfer.sent 10"),
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "RETR /a.2"),
+        ("expect", "150"),
+        ("expect", "226 transfer.sent 10"),
         ("size", "/a 100"),
         ("size", "/a.1 10"),
         ("size", "/upload 10"),
@@ -96,7 +119,7 @@ fn unique_names_stand_in_the_mark() {
         ("expect", "226"),
     ]);
     let mark = scene.world.said.iter().find(|said| said.situation.code() == 150).expect("a mark");
-    assert_eq!(mark.reply.text(), "FILE: x", "exactly this, RFC 1123 section 4.1.2.9");
+    assert_eq!(mark.reply.text(), "FILE: /d/x", "exactly this, RFC 1123 section 4.1.2.9");
     scene.end();
 }
 
@@ -113,11 +136,7 @@ fn nobody_connects() {
             "strangers 2",
             "425 data.only-strangers Only other addresses than 192.0.2.7 connected to port 30000",
         ),
-        (
-            "PORT 192,0,2,7,20,1",
-            "stays away",
-            "425 data.unreachable 192.0.2.7:5121 did not answer within 30 s",
-        ),
+        ("PORT 192,0,2,7,20,1", "stays away", "425 data.no-answer 192.0.2.7:5121 did not answer within 30 s"),
     ] {
         for command in ["RETR a", "LIST", "STOR x"] {
             check_logged_in(&[
@@ -138,7 +157,7 @@ fn nobody_connects() {
     }
     for (client, expected) in [
         ("refuses", "425 data.refused 192.0.2.7:5121 refused the data connection"),
-        ("is unreachable", "425 data.unreachable 192.0.2.7:5121"),
+        ("is unreachable", "425 data.unreachable 192.0.2.7:5121 cannot be reached from here"),
     ] {
         check_logged_in(&[
             ("send", "PORT 192,0,2,7,20,1"),
@@ -189,17 +208,37 @@ fn the_connect_deadline_counts_from_the_mark() {
 
 #[test]
 fn downloads_that_end_early() {
-    for (how, expected) in [
-        ("reset 40", "426 transfer.reset The data connection was reset after 40 bytes"),
-        ("stalls 40", "426 transfer.stalled No byte moved for 120 s after 40 bytes"),
-        ("fails 40", "451 transfer.read-failed Reading /a failed after 40 bytes"),
-        ("shrinks 40", "451 transfer.file-shrank /a became shorter while it was sent, 40 bytes were"),
+    let reset =
+        "426 transfer.reset The data connection was reset after 40 bytes were sent; to go on send REST";
+    let reset_anew =
+        "426 transfer.reset-anew The data connection was reset after 40 bytes were sent; ask again";
+    let stalled =
+        "426 transfer.stalled No byte moved for 120 s after 40 bytes; check the network, then send REST";
+    let stalled_anew = "426 transfer.stalled-anew No byte moved for 120 s after 40 bytes";
+    for (representation, command, how, expected) in [
+        ("TYPE I", "RETR a", "reset 40", reset),
+        ("TYPE I", "RETR a", "stalls 40", stalled),
+        // Octets of text are not counted, and a list is another the next time.
+        ("TYPE A", "RETR a", "reset 40", reset_anew),
+        ("TYPE A", "RETR a", "stalls 40", stalled_anew),
+        ("TYPE I", "LIST", "reset 40", reset_anew),
+        ("TYPE I", "NLST", "stalls 40", stalled_anew),
+        ("TYPE I", "MLSD", "reset 40", reset_anew),
+        ("TYPE I", "RETR a", "fails 40", "451 transfer.read-failed Reading /a failed after 40 bytes"),
+        (
+            "TYPE I",
+            "RETR a",
+            "shrinks 40",
+            "451 transfer.file-shrank /a became shorter while it was sent, 40 bytes were",
+        ),
     ] {
         check_logged_in(&[
+            ("send", representation),
+            ("expect", "200"),
             ("send", "PASV"),
             ("expect", "227"),
             ("transfer", how),
-            ("send", "RETR a"),
+            ("send", command),
             ("expect", "150"),
             ("expect", expected),
             ("send", "LIST"),
@@ -210,26 +249,49 @@ fn downloads_that_end_early() {
 
 #[test]
 fn uploads_that_end_early_are_not_stored() {
-    for (how, expected) in [
+    let reset = "426 transfer.upload-reset The data connection was reset after 40 bytes and nothing of them is stored";
+    let reset_kept = "426 transfer.upload-reset-kept The data connection was reset after 40 bytes; \
+        40 bytes of /x are kept, to go on send REST 40, then STOR";
+    let stalled =
+        "426 transfer.upload-stalled No byte came for 120 s after 40 bytes and nothing of them is stored";
+    let stalled_kept = "426 transfer.upload-stalled-kept No byte came for 120 s after 40 bytes; \
+        40 bytes of /x are kept, check the network, then send REST 40, then STOR";
+    for (representation, command, how, expected) in [
+        ("TYPE I", "STOR x", "reset 40", reset_kept),
+        ("TYPE I", "STOR x", "stalls 40", stalled_kept),
+        ("TYPE I", "APPE x", "reset 40", reset_kept),
+        ("TYPE I", "APPE x", "stalls 40", stalled_kept),
+        // Nothing was kept.
         (
-            "reset 40",
-            "426 transfer.upload-reset The data connection was reset after 40 bytes, nothing is stored yet",
+            "TYPE I",
+            "STOR x",
+            "reset 0",
+            "426 transfer.upload-reset The data connection was reset after 0 bytes",
         ),
-        ("stalls 40", "426 transfer.upload-stalled No byte came for 120 s after 40 bytes"),
-        ("fails 40", "451 transfer.write-failed Storing /x failed after 40 bytes"),
-        ("fills 40", "452 storage.no-space No space is left for /x"),
+        ("TYPE I", "STOR a", "reset 40", reset),
+        ("TYPE I", "APPE a", "stalls 40", stalled),
+        // What is kept cannot be taken up: octets of text are not counted, and a free name is another next time.
+        ("TYPE A", "STOR x", "reset 40", reset),
+        ("TYPE A", "APPE x", "stalls 40", stalled),
+        ("TYPE I", "STOU x", "reset 40", reset),
+        ("TYPE I", "STOU x", "stalls 40", stalled),
+        ("TYPE I", "STOR x", "fails 40", "451 transfer.write-failed Storing /x failed after 40 bytes"),
+        ("TYPE I", "STOR x", "fills 40", "452 storage.no-space No space is left for /x"),
     ] {
         check_logged_in(&[
+            ("send", representation),
+            ("expect", "200"),
             ("send", "PASV"),
             ("expect", "227"),
             ("transfer", how),
             ("hold", "abandon"),
-            ("send", "STOR x"),
+            ("send", command),
             ("expect", "150"),
             ("nothing", ""),
             ("answer", "abandon"),
             ("expect", expected),
             ("size", "/x none"),
+            ("size", "/a 100"),
             ("send", "RETR a"),
             ("expect", "503 sequence.nothing-arranged"),
         ]);

@@ -17,8 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use longshore_server::accounts::{Account, MemoryAccounts, Permissions, TreeName};
-use longshore_server::path::VirtualPath;
+use longshore_server::accounts::{Account, MemoryAccounts, Permissions};
 use longshore_server::storage::{Backend, Durability};
 use longshore_server::{Config, Event, EventKind, Listeners, Trees, run};
 use tokio::sync::{mpsc, oneshot};
@@ -44,12 +43,7 @@ pub(crate) const PASSWORD: &str = "correct horse";
 
 /// The account of this name, which sees the one tree from its root.
 pub(crate) fn account(name: &str, permissions: Permissions) -> Account {
-    Account {
-        name: name.to_owned(),
-        tree: TreeName("files".to_owned()),
-        directory: VirtualPath::root(),
-        permissions,
-    }
+    Account { permissions, ..Account::new(name, "files") }
 }
 
 /// `anna` may do everything, anonymous may read.

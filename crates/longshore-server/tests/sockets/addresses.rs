@@ -392,7 +392,7 @@ fn an_active_connection_that_gets_no_answer() {
     client.command(port_command(at.port()), 200);
     client.command("RETR file", 150);
     server.advance(Duration::from_secs(31));
-    client.expect(Situation::ActiveUnreachable);
+    client.expect(Situation::ActiveSilent);
     client.command(port_command(at.port()), 200);
     client.command("RETR file", 150);
     client.send("ABOR");

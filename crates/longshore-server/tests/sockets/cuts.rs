@@ -40,7 +40,7 @@ fn the_data_connection_is_reset_during_an_upload() {
         let bystander = Bystander::begin(server);
         let (mut client, data) = begin_upload(server, "cut");
         data.reset();
-        let text = client.expect(Situation::UploadReset).text();
+        let text = client.expect(Situation::UploadResetKept).text();
         assert!(text.contains(" 100000 bytes"), "{text}");
         client.command("NOOP", 200);
         check_kept(server, "cut");
@@ -55,7 +55,7 @@ fn the_control_connection_is_reset_during_an_upload() {
         let (client, mut data) = begin_upload(server, "cut");
         client.reset();
         data.expect_end();
-        assert_eq!(server.events().transfer(1), (Situation::TransferAborted, 100_000));
+        assert_eq!(server.events().transfer(1), (Situation::ControlLost, 100_000));
         check_kept(server, "cut");
         bystander.finish();
     });
@@ -69,7 +69,7 @@ fn both_connections_are_reset_during_an_upload() {
         data.reset();
         client.reset();
         let (situation, bytes) = server.events().transfer(1);
-        assert!([Situation::TransferAborted, Situation::UploadReset].contains(&situation), "{situation:?}");
+        assert!([Situation::ControlLost, Situation::UploadResetKept].contains(&situation), "{situation:?}");
         assert_eq!(bytes, 100_000);
         check_kept(server, "cut");
         bystander.finish();
@@ -123,7 +123,7 @@ fn an_upload_that_is_cut_after_the_control_connection_was_closed_is_kept() {
         let (client, data) = begin_upload(server, "cut");
         drop(client);
         data.reset();
-        assert_eq!(server.events().transfer(1), (Situation::UploadReset, 100_000));
+        assert_eq!(server.events().transfer(1), (Situation::UploadResetKept, 100_000));
         check_kept(server, "cut");
     });
 }
@@ -138,7 +138,7 @@ fn an_upload_that_does_not_end_after_the_control_connection_was_closed_is_kept()
     other.command("NOOP", 200);
     server.advance(std::time::Duration::from_secs(6));
     data.expect_end();
-    assert_eq!(server.events().transfer(1), (Situation::TransferAborted, 100_000));
+    assert_eq!(server.events().transfer(1), (Situation::ControlLost, 100_000));
     drop(client);
     check_kept(&server, "cut");
 }
@@ -190,7 +190,7 @@ fn the_control_connection_ends_during_a_download() {
         data.read(100_000);
         ending(client);
         data.expect_reset();
-        assert_eq!(server.events().transfer(nth + 1).0, Situation::TransferAborted);
+        assert_eq!(server.events().transfer(nth + 1).0, Situation::ControlLost);
     }
     bystander.finish();
 }
@@ -244,7 +244,7 @@ fn transfers_that_stall_are_given_up() {
     let mut data = client.data();
     data.write(b"half");
     client.command("STOR little", 125);
-    let text = client.expect(Situation::UploadStalled).text();
+    let text = client.expect(Situation::UploadStalledKept).text();
     assert!(text.contains(" 4 bytes"), "{text}");
     assert_eq!(client.command("SIZE little", 213).text(), "4");
     client.command("REST 4", 350);

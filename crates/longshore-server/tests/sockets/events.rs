@@ -68,7 +68,7 @@ fn every_transfer_is_told_once() {
             (Verb::Stor, Receive, "/text", 0, 6, Situation::Stored),
             (Verb::Retr, Send, "/text", 0, 6, Situation::Sent),
             (Verb::Retr, Send, "/missing", 0, 0, Situation::NotFound),
-            (Verb::Stor, Receive, "/cut", 0, 4, Situation::UploadReset),
+            (Verb::Stor, Receive, "/cut", 0, 4, Situation::UploadResetKept),
             (Verb::Retr, Send, "/file", 0, 0, Situation::TransferAborted),
         ];
         let expected: Vec<Told> = expected

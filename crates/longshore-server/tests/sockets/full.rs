@@ -54,7 +54,7 @@ fn check(server: &Server) {
     client.store("STOR old", &old);
     let bystander = Bystander::begin(server);
 
-    // Appended to an old file, and in its place: it stands as it was.
+    // Appended to an old file, and in its place: it stands as it was, though the part fills the disk.
     for line in ["APPE old", "STOR old"] {
         let mut data = client.data();
         client.command(line, 125);
@@ -63,16 +63,15 @@ fn check(server: &Server) {
         check_octets(&client.fetch("RETR old"), &old);
         client.command("NOOP", 200);
     }
-    client.command("DELE old", 250);
-    forget_kept(&mut client, "old");
-    // Under a free name, which is taken no longer than the upload lasts.
+    anew(&mut client, "old");
     client.store("STOR old", &old);
+    // Under a free name, which is taken no longer than the upload lasts.
     let mut data = client.data();
     let mark = client.command("STOU old", 125).text();
     data.write_until_cut();
     client.expect(Situation::SpaceUsedUp);
     let name = mark.strip_prefix("FILE: ").expect("the mark names the file");
-    forget_kept(&mut client, name);
+    anew(&mut client, name);
     // Told before a byte is sent, to whoever asks.
     client.command(format!("ALLO {CAPACITY_BYTES}"), Situation::SpaceShort);
     // A new file: nothing of it is seen.
@@ -86,17 +85,17 @@ fn check(server: &Server) {
     // The client learns where to go on when there is room again.
     let kept: u64 = client.command("SIZE new", 213).text().parse().expect("a number");
     assert!(kept > 0, "what came before the end of the space is kept");
-    forget_kept(&mut client, "new");
+    anew(&mut client, "new");
     client.store("STOR small", b"there is room for this");
     bystander.finish();
     client.quit();
 }
 
-/// Goes on behind the first octet of what was kept, and removes the file.
+/// Sends the file again from its beginning: what was kept of it makes room. Then removes it.
 #[track_caller]
-fn forget_kept(client: &mut Client, name: &str) {
-    client.command("REST 1", 350);
-    client.store(format!("STOR {name}"), b"!");
-    assert_eq!(client.fetch(format!("RETR {name}")), b"x!");
+fn anew(client: &mut Client, name: &str) {
+    let whole = octets(700_000, 2);
+    client.store(format!("STOR {name}"), &whole);
+    check_octets(&client.fetch(format!("RETR {name}")), &whole);
     client.command(format!("DELE {name}"), 250);
 }

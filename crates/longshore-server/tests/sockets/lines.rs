@@ -18,7 +18,7 @@ fn bytes_that_are_no_command() {
     let server = Server::of(Memory::new());
     let bystander = Bystander::begin(&server);
     let mut client = server.anna();
-    check(&mut client, b"\r\n", Situation::Unknown);
+    check(&mut client, b"\r\n", Situation::LineEmpty);
     check(&mut client, b"XYZZY plugh\r\n", Situation::Unknown);
     check(&mut client, b"\x80\x81\x82\r\n", Situation::Unknown);
     check(&mut client, b"MKD a\0b\r\n", Situation::LineNul);
@@ -201,4 +201,20 @@ fn arguments_that_are_wrong() {
         client.command(line, 200);
     }
     client.command("ACCT x", Situation::AccountSuperfluous);
+}
+
+/// A browser that is tricked into a POST chooses how long its first line is, and what stands behind it.
+#[test]
+fn no_page_in_a_browser_can_log_in() {
+    let memory = Memory::new();
+    memory.insert("/file", "contents");
+    let server = Server::of(memory.clone());
+    for first in [format!("POST /{} HTTP/1.1", "a".repeat(5000)), "POST / HTTP/1.1".to_owned()] {
+        let mut client = server.client();
+        client
+            .send_raw(format!("{first}\r\nHost: x\r\n\r\nUSER anna\r\nPASS correct horse\r\nDELE file\r\n"));
+        client.expect(421);
+        client.expect_end();
+    }
+    assert!(memory.contents("/file").is_some());
 }

@@ -191,6 +191,6 @@ fn a_listing_that_is_cut() {
     client.command("NLST", 125);
     data.read(10_000);
     data.reset();
-    client.expect(Situation::PeerReset);
+    client.expect(Situation::PeerResetAnew);
     client.command("NOOP", 200);
 }

@@ -2,11 +2,14 @@
 //! reads, and the server holds no more of it than its bounds say.
 
 use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use longshore_server::limits::{CONTROL_READ_BYTES, CONTROL_UNSENT_LIMIT_BYTES};
 use longshore_server::storage::memory::Memory;
 
+use crate::common::backends::{Odd, Way};
 use crate::common::ground::Bystander;
 use crate::common::{
     Client, HERE, MORE_THAN_BUFFERS_BYTES, PATIENCE, Server, Setup, Situation, USER, octets,
@@ -286,4 +289,32 @@ fn a_client_that_never_reads_answers_is_given_up() {
     }
     let mut other = server.client();
     other.command(format!("USER {USER}"), 331);
+}
+
+/// Commands that were read before the client stopped reading must not be carried out at its cost either.
+#[test]
+fn long_answers_to_a_client_that_does_not_read_are_not_made() {
+    let memory = Memory::new();
+    for number in 0..900 {
+        memory.insert(format!("/{number:0>200}"), "");
+    }
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = made.clone();
+    let store = Odd::new(memory, move |name, _| {
+        counted.fetch_add(usize::from(name == "open_directory"), Ordering::SeqCst);
+        Way::AsUsual
+    });
+    let server = Setup::of(store).on_one_thread().start();
+    let mut reader = server.anna();
+    let mut client = Client::connect_small(server.address(HERE), 4096);
+    client.expect(220);
+    client.log_in("anonymous", "x");
+    client.send_raw("STAT .\r\n".repeat(3000));
+    // One thread serves both: whatever goes on for the one goes on while the other is answered.
+    for _ in 0..500 {
+        reader.command("NOOP", 200);
+    }
+    // Each answer is a quarter of a megabyte; what the kernels hold and the bound are a few of them.
+    let made = made.load(Ordering::SeqCst);
+    assert!((1..100).contains(&made), "{made} answers were made for a client that reads none");
 }

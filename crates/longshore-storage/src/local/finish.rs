@@ -33,7 +33,8 @@ impl Active {
                 // From here on there is nothing to give up.
                 progress.stage = Stage::Ended;
                 self.sync_directory(directory.as_ref())?;
-                kept::forget(&self.place, &self.request.owner);
+                // None is there as a rule, and one that could not be removed expires.
+                let _ = kept::forget(&self.place, &self.request.owner);
                 replaced
             }
             Stage::Append(_) => {

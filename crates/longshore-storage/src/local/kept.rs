@@ -98,9 +98,10 @@ pub(super) fn keep(place: &Place, owner: &str, active: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Removes the part that `owner` left at `place`, because a finished file stands there now.
-pub(super) fn forget(place: &Place, owner: &str) {
-    let _ = rustix::fs::unlinkat(&place.directory, part::kept(&place.name, owner), AtFlags::empty());
+/// Removes the part that `owner` left at `place`, because a newer upload has taken its place or needs its room. Whether
+/// there was one that could be removed.
+pub(super) fn forget(place: &Place, owner: &str) -> bool {
+    rustix::fs::unlinkat(&place.directory, part::kept(&place.name, owner), AtFlags::empty()).is_ok()
 }
 
 /// Removes all parts from a directory that holds nothing else and to which nobody uploads; says whether that was so.

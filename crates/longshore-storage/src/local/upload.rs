@@ -318,7 +318,17 @@ impl Active {
             rustix::fs::ftruncate(&self.file, offset).map_err(error)?;
             *cut = true;
         }
-        write_all(&self.file, octets, written).map_err(error)
+        let result = write_all(&self.file, octets, written);
+        // However this upload ends, the older part goes: with the commit, or when this one is kept in its place. Until
+        // it stood in the way it was worth keeping, and while a finished file stands no command can remove it.
+        if matches!(stage, Stage::Part(_))
+            && matches!(result, Err(Errno::NOSPC | Errno::DQUOT))
+            && kept::forget(&self.place, &self.request.owner)
+        {
+            let done = usize::try_from(*written - offset).expect("no more than there were octets");
+            return write_all(&self.file, &octets[done..], written).map_err(error);
+        }
+        result.map_err(error)
     }
 }
 

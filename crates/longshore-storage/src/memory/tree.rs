@@ -139,11 +139,11 @@ impl Tree {
         self.touch_parent(path);
     }
 
-    /// Forgets a kept part.
-    pub(super) fn drop_part(&mut self, key: &(VirtualPath, String)) {
-        if let Some(part) = self.parts.remove(key) {
-            self.used -= part.octets.len() as u64;
-        }
+    /// Forgets a kept part; whether there was one.
+    pub(super) fn drop_part(&mut self, key: &(VirtualPath, String)) -> bool {
+        let Some(part) = self.parts.remove(key) else { return false };
+        self.used -= part.octets.len() as u64;
+        true
     }
 
     pub(super) fn drop_parts_below(&mut self, path: &VirtualPath) {

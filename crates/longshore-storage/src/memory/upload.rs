@@ -175,6 +175,18 @@ impl MemoryUpload {
         Some(size)
     }
 
+    /// Accounts for octets that come in. Where there is no room for them, the part that an older upload has left goes
+    /// first: this one takes its place however it ends. Behind the end of a finished file none does.
+    fn charge(&self, count: u64) -> Result<()> {
+        let mut tree = self.memory.tree();
+        let charged = tree.charge(count);
+        let key = (self.request.path.clone(), self.request.owner.clone());
+        if charged.is_err() && self.appends_to.is_none() && tree.drop_part(&key) {
+            return tree.charge(count);
+        }
+        charged
+    }
+
     fn end(&mut self, tree: &mut Tree) {
         self.ended = true;
         if let Some(Appended { id, .. }) = self.appends_to {
@@ -196,7 +208,7 @@ impl Upload for MemoryUpload {
     }
 
     fn write(&mut self, mut buffer: Vec<u8>) -> Operation<Vec<u8>> {
-        let charged = self.memory.tree().charge(buffer.len() as u64);
+        let charged = self.charge(buffer.len() as u64);
         self.failed |= charged.is_err();
         Operation::Ready(charged.map(|()| {
             self.octets.append(&mut buffer);
