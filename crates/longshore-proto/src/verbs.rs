@@ -355,16 +355,17 @@ verbs! {
 
     // Files.
     Retr ["RETR"] "RETR <file>" "sends a file" transfer Send failures Retrieve
-        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset PeerResetAnew Stalled StalledAnew ReadFailed FileShrank RestNotFollowed
-            RestartInText];
+        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset PeerResetAnew Stalled StalledAnew
+            ReadFailed FileShrank RestNotFollowed RestartInText];
     Stor ["STOR"] "STOR <file>" "stores a file" transfer Receive failures Store
-        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled UploadStalledKept WriteFailed RestNotFollowed
-            RestartInText];
+        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled
+            UploadStalledKept WriteFailed RestNotFollowed RestartInText];
     Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures StoreUnique
-        => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled WriteFailed];
+        => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled
+            WriteFailed];
     Appe ["APPE"] "APPE <file>" "adds to the end of a file" transfer Receive failures Store
-        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled UploadStalledKept WriteFailed RestNotFollowed
-            RestartInText];
+        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled
+            UploadStalledKept WriteFailed RestNotFollowed RestartInText];
     Allo ["ALLO"] "ALLO <bytes> [R <bytes>]" "asks whether there is room"
         => LoggedIn Checked keep [SpaceFine SpaceUnknown SpaceShort];
     Rest ["REST"] "REST <offset>" "lets the next RETR, STOR or APPE begin there (RFC 3659)" feature "REST STREAM"
