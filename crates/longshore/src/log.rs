@@ -7,7 +7,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use longshore_path::display;
@@ -15,7 +14,7 @@ use longshore_server::verbs::{Direction, Verb};
 use longshore_server::{Event, EventKind, Observer};
 
 use crate::Failure;
-use crate::limits::LOG_QUEUE_LINES;
+use crate::limits::{LOG_GRACE, LOG_QUEUE_LINES};
 
 /// Prints what went wrong with the command itself.
 #[allow(clippy::print_stderr, reason = "the one place where the program complains")]
@@ -38,16 +37,21 @@ pub(crate) struct Log {
     lost: Arc<AtomicU64>,
 }
 
-/// The end of a log: waits until all that was said is written.
-pub(crate) struct Writing(JoinHandle<()>);
+/// The end of a log: waits until all that was said is written, or nobody reads it any more.
+pub(crate) struct Writing(Receiver<()>);
 
 impl Log {
     pub(crate) fn start() -> (Log, Writing) {
         let (lines, received) = sync_channel(LOG_QUEUE_LINES);
         let lost = Arc::new(AtomicU64::new(0));
         let thread_lost = lost.clone();
-        let thread = std::thread::spawn(move || write_lines(received, &thread_lost));
-        (Log { lines, lost }, Writing(thread))
+        let (done, written) = sync_channel(1);
+        std::thread::spawn(move || {
+            write_lines(received, &thread_lost);
+            // Whoever waited may have given up.
+            let _ = done.try_send(());
+        });
+        (Log { lines, lost }, Writing(written))
     }
 
     pub(crate) fn say(&self, line: String) {
@@ -67,8 +71,8 @@ impl Observer for Log {
 
 impl Writing {
     pub(crate) fn finish(self) {
-        // A log thread that panicked has nothing more to write.
-        let _ = self.0.join();
+        // A pipe that nobody reads must not keep the program from ending; a thread that is gone has nothing to write.
+        let _ = self.0.recv_timeout(LOG_GRACE);
     }
 }
 

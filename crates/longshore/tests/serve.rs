@@ -146,3 +146,17 @@ fn shutting_down_answers_everybody() {
     drop(data);
     assert!(!directory.path().join("a").exists());
 }
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_sessions_nor_the_end() {
+    let directory = Directory::new("unread");
+    let server = Server::start(directory.path(), &["--passive-ports", "32800-32899"]);
+    let mut client = server.connect();
+    // More lines than a pipe holds.
+    for _ in 0..2500 {
+        client.say("USER anonymous", 331);
+        client.say("PASS x", 230);
+    }
+    client.say("QUIT", 221);
+    assert!(server.interrupt_unread());
+}

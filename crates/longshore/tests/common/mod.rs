@@ -93,6 +93,21 @@ impl Server {
         self.child.wait().expect("it is gone");
     }
 
+    /// SIGINT, while nobody reads the log; whether it ended well.
+    pub fn interrupt_unread(mut self) -> bool {
+        let status =
+            Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success());
+        let limit = std::time::Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait().expect("it is our child") {
+                Some(ended) => return ended.success(),
+                None if std::time::Instant::now() > limit => return false,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
     /// SIGINT; what it logged, and whether it ended well.
     pub fn interrupt(mut self) -> (String, bool) {
         let status =
