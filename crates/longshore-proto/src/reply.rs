@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use crate::listing::push_decimal;
+
 /// An answer: the situation, its figures, and lines between the first and the last where there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -129,7 +131,7 @@ impl Reply {
                 return;
             };
             match self.arguments.iter().find(|(key, _)| *key == name) {
-                Some((_, Value::Number(number))) => write_number(*number, out),
+                Some((_, Value::Number(number))) => push_decimal(out, *number),
                 Some((_, Value::Text(text))) => write_bytes(text.as_bytes(), out),
                 Some((_, Value::Bytes(bytes))) => write_bytes(bytes, out),
                 None => {
@@ -152,21 +154,6 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
             byte => out.push(byte),
         }
     }
-}
-
-fn write_number(number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    let mut rest = number;
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
 }
 
 /// The texts of one language.

@@ -69,9 +69,13 @@ impl Announcement<'_> {
             line(format_args!(
                 "  warning    passwords cross the network in clear (clear passwords are allowed)"
             ));
-        } else if beyond && !matches!(self.accounts, Accounts::None) {
+        } else if beyond && self.anonymous && !matches!(self.accounts, Accounts::None) {
             line(format_args!(
-                "  note       other machines may log in as anonymous only, see --allow-clear-passwords"
+                "  note       other machines may log in as anonymous only: clear passwords are refused"
+            ));
+        } else if beyond && !self.anonymous {
+            line(format_args!(
+                "  warning    other machines cannot log in at all: clear passwords are refused"
             ));
         }
         for warning in &self.warnings {
@@ -167,6 +171,19 @@ mod tests {
                 "warning    passwords cross the network in clear (clear passwords are allowed)",
                 "lftp -u 'a b' ftp://127.0.0.1:21/",
             ],
+        );
+    }
+
+    #[test]
+    fn whom_other_machines_may_log_in_as() {
+        let addresses = ["0.0.0.0:21".parse().unwrap()];
+        check(
+            announcement(&addresses, Accounts::Configured(2)),
+            &["note       other machines may log in as anonymous only: clear passwords are refused"],
+        );
+        check(
+            Announcement { anonymous: false, ..announcement(&addresses, Accounts::Configured(2)) },
+            &["warning    other machines cannot log in at all: clear passwords are refused"],
         );
     }
 

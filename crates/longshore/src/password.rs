@@ -1,5 +1,6 @@
 //! The password of the account that may write: made, taken from the environment, or asked for.
 
+use std::env::VarError;
 use std::io::IsTerminal;
 
 use longshore_accounts::PasswordHash;
@@ -27,8 +28,14 @@ pub(crate) fn random() -> Result<String, Failure> {
 
 /// The password for an account that was named.
 pub(crate) fn given(user: &str) -> Result<String, Failure> {
-    if let Ok(password) = std::env::var(VARIABLE) {
-        return accept(password);
+    match std::env::var(VARIABLE) {
+        Ok(password) => return accept(password),
+        Err(VarError::NotUnicode(_)) => {
+            return Err(
+                Failure::new(format!("{VARIABLE} is not UTF-8")).hint("choose a password of other letters")
+            );
+        }
+        Err(VarError::NotPresent) => {}
     }
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(format!("no password is known for the account {user:?}"))

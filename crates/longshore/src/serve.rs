@@ -55,7 +55,7 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         // Asked for before anything is announced: a Ctrl-C from now on ends the server in order.
         let shutdown = shutdown()?;
         let writer = people.writer.as_ref();
-        log.say(announcement(source, &listeners.addresses(), &settings, writer, arguments.read_only));
+        log.say(announcement(source, &listeners.addresses(), &settings, writer, &arguments));
         let config = Config {
             accounts: people.authenticator,
             observer: Arc::new(log),
@@ -243,15 +243,15 @@ fn announcement(
     addresses: &[SocketAddr],
     settings: &Settings,
     writer: Option<&Writer>,
-    read_only: bool,
+    arguments: &cli::Serve,
 ) -> String {
-    let accounts = match (writer, settings.accounts.len()) {
-        (Some(writer), _) if read_only => Accounts::Reader { name: &writer.name },
-        (Some(writer), _) => {
+    let accounts = match writer {
+        Some(writer) if arguments.read_only => Accounts::Reader { name: &writer.name },
+        Some(writer) => {
             Accounts::Writer { name: &writer.name, password: writer.made.then_some(writer.password.as_str()) }
         }
-        (None, 0) if !source.starts_with("by ") => Accounts::None,
-        (None, count) => Accounts::Configured(count),
+        None if arguments.config.is_some() => Accounts::Configured(settings.accounts.len()),
+        None => Accounts::None,
     };
     let warnings =
         ports::ephemeral().and_then(|ephemeral| ports::warning(&settings.passive_ports, &ephemeral));

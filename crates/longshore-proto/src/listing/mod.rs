@@ -186,7 +186,7 @@ fn push_name(out: &mut Vec<u8>, name: &[u8]) {
 }
 
 /// A number in decimal.
-fn push_decimal(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn push_decimal(out: &mut Vec<u8>, number: u64) {
     let mut digits = [0; 20];
     out.extend_from_slice(decimal(&mut digits, number));
 }

@@ -53,6 +53,24 @@ const PERMISSIONS: &str = "a list of some of \"read\", \"list\", \"write\", \"ov
 const ROOT: &str = "the absolute path of a directory; {user} stands for the account's name";
 const DIRECTORY: &str = "an absolute path within the root, such as \"/incoming\"";
 
+const fn root(example: &'static str) -> Key {
+    let about = "The directory that is served; nothing outside it can be reached.";
+    Key { name: "root", value: example, presence: Required, expected: ROOT, about }
+}
+
+const START: Key = Key {
+    name: "directory",
+    value: r#""/""#,
+    presence: Default,
+    expected: DIRECTORY,
+    about: "Where a session begins.",
+};
+
+const fn permissions(default: &'static str) -> Key {
+    let about = "What may be done there.";
+    Key { name: "permissions", value: default, presence: Default, expected: PERMISSIONS, about }
+}
+
 pub(crate) const SERVER: Section = Section {
     name: "server",
     repeated: false,
@@ -153,29 +171,7 @@ pub(crate) const ANONYMOUS: Section = Section {
     repeated: false,
     example: true,
     about: "Anybody, as anonymous or ftp with any password. Without this section nobody.",
-    keys: &[
-        Key {
-            name: "root",
-            value: r#""/srv/pub""#,
-            presence: Required,
-            expected: ROOT,
-            about: "The directory that is served; nothing outside it can be reached.",
-        },
-        Key {
-            name: "directory",
-            value: r#""/""#,
-            presence: Default,
-            expected: DIRECTORY,
-            about: "Where a session begins.",
-        },
-        Key {
-            name: "permissions",
-            value: r#"["read", "list"]"#,
-            presence: Default,
-            expected: PERMISSIONS,
-            about: "What may be done there.",
-        },
-    ],
+    keys: &[root(r#""/srv/pub""#), START, permissions(r#"["read", "list"]"#)],
 };
 
 pub(crate) const ACCOUNT: Section = Section {
@@ -198,27 +194,9 @@ pub(crate) const ACCOUNT: Section = Section {
             expected: "a hash as `longshore hash-password` prints it, or one that begins with $5$, $6$ or $y$",
             about: "The hash of the password, never the password itself.",
         },
-        Key {
-            name: "root",
-            value: r#""/srv/drop/{user}""#,
-            presence: Required,
-            expected: ROOT,
-            about: "The directory that is served; nothing outside it can be reached.",
-        },
-        Key {
-            name: "directory",
-            value: r#""/""#,
-            presence: Default,
-            expected: DIRECTORY,
-            about: "Where a session begins.",
-        },
-        Key {
-            name: "permissions",
-            value: r#"["all"]"#,
-            presence: Default,
-            expected: PERMISSIONS,
-            about: "What may be done there.",
-        },
+        root(r#""/srv/drop/{user}""#),
+        START,
+        permissions(r#"["all"]"#),
         Key {
             name: "networks",
             value: r#"["192.0.2.0/24", "2001:db8::/32"]"#,
