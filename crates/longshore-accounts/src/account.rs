@@ -73,11 +73,15 @@ pub struct AccountLimits {
     pub upload_bytes_per_second: Option<u64>,
     /// Bytes per second that all its downloads together may fetch; at least 1.
     pub download_bytes_per_second: Option<u64>,
+    /// Bytes per second for the uploads of each of its sessions; at least 1.
+    pub session_upload_bytes_per_second: Option<u64>,
+    /// Bytes per second for the downloads of each of its sessions; at least 1.
+    pub session_download_bytes_per_second: Option<u64>,
     /// The largest file in bytes that it may leave by an upload.
     pub file_bytes: Option<u64>,
-    /// Bytes of all its files together.
+    /// Bytes of all files together beneath the root of its tree, whoever put them there.
     pub quota_bytes: Option<u64>,
-    /// Files that it may own at once.
+    /// Files beneath the root of its tree, whoever put them there.
     pub quota_files: Option<u64>,
 }
 

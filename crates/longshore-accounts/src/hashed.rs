@@ -141,7 +141,13 @@ impl HashedAccounts {
                 return Err(BuildError::AnonymousTwice(first, name.clone()));
             }
             let limits = &account.limits;
-            if [limits.upload_bytes_per_second, limits.download_bytes_per_second].contains(&Some(0)) {
+            let rates = [
+                limits.upload_bytes_per_second,
+                limits.download_bytes_per_second,
+                limits.session_upload_bytes_per_second,
+                limits.session_download_bytes_per_second,
+            ];
+            if rates.contains(&Some(0)) {
                 return Err(BuildError::NoBandwidth(name.clone()));
             }
         }

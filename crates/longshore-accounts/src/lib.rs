@@ -79,8 +79,52 @@ pub enum Rejection {
     NotFromHere,
     /// The password was right; the account may not come in at this hour.
     NotAtThisHour,
-    /// The accounts could not be asked.
+    /// The password was right; the account has as many sessions as it may have.
+    TooManySessions,
+    /// The accounts could not be asked, or the files of the account are not there.
     Unavailable,
+}
+
+impl Rejection {
+    /// All of them.
+    pub const ALL: [Rejection; 8] = [
+        Rejection::NoSuchAccount,
+        Rejection::WrongPassword,
+        Rejection::NoAnonymous,
+        Rejection::Disabled,
+        Rejection::NotFromHere,
+        Rejection::NotAtThisHour,
+        Rejection::TooManySessions,
+        Rejection::Unavailable,
+    ];
+
+    /// The stable name of the reason, for logs that programs read: lower case, words joined by hyphens.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Rejection::NoSuchAccount => "no-such-account",
+            Rejection::WrongPassword => "wrong-password",
+            Rejection::NoAnonymous => "no-anonymous",
+            Rejection::Disabled => "disabled",
+            Rejection::NotFromHere => "network",
+            Rejection::NotAtThisHour => "hours",
+            Rejection::TooManySessions => "sessions",
+            Rejection::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether it may be the mark of somebody who guesses: the password was not the right one.
+    pub const fn is_guess(self) -> bool {
+        match self {
+            Rejection::NoSuchAccount
+            | Rejection::WrongPassword
+            | Rejection::NoAnonymous
+            | Rejection::Disabled => true,
+            Rejection::NotFromHere
+            | Rejection::NotAtThisHour
+            | Rejection::TooManySessions
+            | Rejection::Unavailable => false,
+        }
+    }
 }
 
 impl fmt::Display for Rejection {
@@ -92,7 +136,8 @@ impl fmt::Display for Rejection {
             Rejection::Disabled => "the account is disabled",
             Rejection::NotFromHere => "the account may not come in from this address",
             Rejection::NotAtThisHour => "the account may not come in at this hour",
-            Rejection::Unavailable => "the accounts could not be asked",
+            Rejection::TooManySessions => "the account has as many sessions as it may have",
+            Rejection::Unavailable => "the accounts or its files could not be had",
         })
     }
 }

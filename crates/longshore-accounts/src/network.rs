@@ -1,7 +1,7 @@
 //! Networks that an account may come from. No sockets and no names: addresses are compared, nothing is looked up.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -52,6 +52,29 @@ impl Network {
     /// Whether the address lies in it.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.network.contains(&address.to_canonical())
+    }
+
+    /// The loopback of both families.
+    pub fn loopback() -> Vec<Network> {
+        let of = |address: IpAddr, bits| Network::truncated(address, bits);
+        [of(Ipv4Addr::LOCALHOST.into(), 8), of(Ipv6Addr::LOCALHOST.into(), 128)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// What stands for the one client at an address: an IPv4 address alone; of IPv6 the 64 bits that name a network,
+    /// because whoever has one address of it has them all (RFC 4291, section 2.5.4).
+    pub fn of_client(address: IpAddr) -> Network {
+        match address.to_canonical() {
+            address @ IpAddr::V4(_) => Network::from(address),
+            address @ IpAddr::V6(_) => Network::truncated(address, 64).unwrap_or(Network::from(address)),
+        }
+    }
+
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        self.network.addr()
     }
 
     /// The network of an address that is canonical already.

@@ -26,13 +26,27 @@ pub enum Permission {
     RemoveDirectory = 1 << 8,
     /// Set times.
     SetTimes = 1 << 9,
+    /// Set modes.
+    SetModes = 1 << 10,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Permission; 10] = {
+    pub const ALL: [Permission; 11] = {
         use Permission::*;
-        [Read, List, Write, Overwrite, Append, Delete, Rename, MakeDirectory, RemoveDirectory, SetTimes]
+        [
+            Read,
+            List,
+            Write,
+            Overwrite,
+            Append,
+            Delete,
+            Rename,
+            MakeDirectory,
+            RemoveDirectory,
+            SetTimes,
+            SetModes,
+        ]
     };
 
     /// Its name, for configuration and logs: lower case, words joined by hyphens.
@@ -48,6 +62,7 @@ impl Permission {
             Permission::MakeDirectory => "make-directory",
             Permission::RemoveDirectory => "remove-directory",
             Permission::SetTimes => "set-times",
+            Permission::SetModes => "set-modes",
         }
     }
 
@@ -67,7 +82,7 @@ impl Permissions {
     /// To read and to list.
     pub const READ_ONLY: Permissions = Permissions(Permission::Read as u16 | Permission::List as u16);
     /// Everything.
-    pub const ALL: Permissions = Permissions((1 << 10) - 1);
+    pub const ALL: Permissions = Permissions((1 << 11) - 1);
 
     /// Whether the deed is allowed.
     pub const fn allows(self, permission: Permission) -> bool {

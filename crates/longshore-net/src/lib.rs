@@ -12,6 +12,7 @@
 
 pub mod active;
 pub mod data;
+pub mod descriptors;
 pub mod limits;
 pub mod listen;
 pub mod passive;
@@ -19,6 +20,9 @@ mod reactor;
 pub mod urgent;
 
 pub use data::{Closing, DataSocket};
-pub use listen::{ListenError, control_listener, end_output, normalise, normalise_ip, prepare_control};
+pub use descriptors::{SpareDescriptor, descriptor_limit};
+pub use listen::{
+    ListenError, adopt_listener, control_listener, end_output, normalise, normalise_ip, prepare_control,
+};
 pub use passive::{PassivePool, PeerRule, PoolError, Reservation, ReserveError, Take};
 pub use urgent::{Urgency, is_urgent, read_control, wait_urgent};

@@ -107,6 +107,22 @@ pub fn control_listener(address: SocketAddr) -> Result<TcpListener, ListenError>
     TcpListener::from_std(socket.into()).map_err(|source| ListenError::System { address, source })
 }
 
+/// Makes a control listener of a socket that somebody else has bound and listens on.
+///
+/// # Errors
+///
+/// [`ListenError`] when it cannot be used.
+///
+/// # Panics
+///
+/// Outside a tokio runtime with I/O enabled.
+pub fn adopt_listener(socket: std::net::TcpListener) -> Result<TcpListener, ListenError> {
+    let address = socket.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let failed = |source| ListenError::System { address, source };
+    socket.set_nonblocking(true).map_err(failed)?;
+    TcpListener::from_std(socket).map_err(failed)
+}
+
 /// A non-blocking stream socket of the family of `local`, with `SO_REUSEADDR` and for IPv6
 /// `IPV6_V6ONLY`, closed on exec.
 pub(crate) fn stream_socket(local: IpAddr) -> rustix::io::Result<OwnedFd> {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::SocketAddrV4;
 
 use crate::address::{self, AddressError, Eprt, EpsvArgument};
-use crate::limits::USER_NAME_LIMIT_BYTES;
+use crate::limits::{FILE_MODE_BITS, USER_NAME_LIMIT_BYTES};
 use crate::listing::Facts;
 use crate::reply::Situation;
 use crate::time::{self, UnixTime};
@@ -128,6 +128,10 @@ pub enum Options {
 pub enum Site {
     /// `HELP`.
     Help,
+    /// `CHMOD mode path`: permission bits, in octal digits.
+    Chmod(u32, RawPath),
+    /// `QUOTA`.
+    Quota,
     /// Something else.
     Unknown(Vec<u8>),
 }
@@ -144,6 +148,9 @@ pub enum ArgumentError {
     /// Not a number, or one above 2^63 - 1.
     #[error("a number from 0 to 9223372036854775807 is needed")]
     Number,
+    /// Not a mode, or one with bits that are not given to files.
+    #[error("a mode from 0 to 3777 in octal digits is needed, set-user-ID (4000) is not given to files")]
+    FileMode,
     /// Not a time of RFC 3659 section 2.3.
     #[error("the time must be YYYYMMDDHHMMSS in UTC")]
     Time,
@@ -384,11 +391,26 @@ fn options(argument: &[u8]) -> Result<Options, ArgumentError> {
     Ok(Options::Unknown(name.to_vec()))
 }
 
+/// One to four octal digits, as clients send them; set-user-ID is not among the bits.
+fn file_mode(digits: &[u8]) -> Result<u32, ArgumentError> {
+    if digits.is_empty() {
+        return Err(ArgumentError::Missing);
+    }
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.len() <= 4 && !text.starts_with('+'));
+    let mode = text.and_then(|text| u32::from_str_radix(text, 8).ok());
+    mode.filter(|mode| mode & !FILE_MODE_BITS == 0).ok_or(ArgumentError::FileMode)
+}
+
 fn site(argument: &[u8]) -> Result<Site, ArgumentError> {
-    let (name, _) = split(argument);
+    let (name, rest) = split(argument);
     match name {
         b"" => Err(ArgumentError::Missing),
         name if name.eq_ignore_ascii_case(b"HELP") => Ok(Site::Help),
+        name if name.eq_ignore_ascii_case(b"QUOTA") => Ok(Site::Quota),
+        name if name.eq_ignore_ascii_case(b"CHMOD") => {
+            let (mode, path) = split(rest);
+            Ok(Site::Chmod(file_mode(mode)?, required(path)?))
+        }
         name => Ok(Site::Unknown(name.to_vec())),
     }
 }
@@ -534,7 +556,15 @@ mod tests {
         ));
         check_error("OPTS", ArgumentError::Missing);
         check("SITE help", Command::Site(Site::Help));
-        check("SITE CHMOD 644 x", Command::Site(Site::Unknown(path("CHMOD"))));
+        check("SITE CHMOD 644 x y", Command::Site(Site::Chmod(0o644, path("x y"))));
+        check("site chmod 2755 x", Command::Site(Site::Chmod(0o2755, path("x"))));
+        check("SITE quota", Command::Site(Site::Quota));
+        check("SITE XYZZY 644 x", Command::Site(Site::Unknown(path("XYZZY"))));
+        check_error("SITE CHMOD", ArgumentError::Missing);
+        check_error("SITE CHMOD 644", ArgumentError::Missing);
+        for bad in ["4755", "00644", "888", "u+x", "-1", "+7"] {
+            check_error(&format!("SITE CHMOD {bad} x"), ArgumentError::FileMode);
+        }
         check_error("SITE", ArgumentError::Missing);
         check("AUTH TLS", Command::NotOffered);
     }

@@ -27,11 +27,17 @@ pub const LOST_CONTROL_GRACE_SECONDS: u64 = 5;
 
 /// Logins that may fail in one session.
 pub const LOGIN_ATTEMPTS: u32 = 3;
-/// Seconds of waiting before the first refusal; the second takes twice, the third three times as long.
+/// Seconds of waiting before the first refusal; the second takes twice, the third three times as long. Refusals
+/// that came before from the same address count, where the server remembers them.
 pub const LOGIN_DELAY_SECONDS: u64 = 1;
+/// The longest wait before a refusal in seconds.
+pub const LOGIN_DELAY_LIMIT_SECONDS: u64 = 10;
 /// The longest user name in bytes.
 pub const USER_NAME_LIMIT_BYTES: usize = 255;
 
+/// The permission bits that SITE CHMOD gives: those of owner, group and others, set-group-ID and sticky. Nothing that
+/// was uploaded should run as the user of the server, so set-user-ID is not among them.
+pub const FILE_MODE_BITS: u32 = 0o3777;
 /// The lowest port an active data connection may go to (RFC 2577 section 3).
 pub const ACTIVE_PORT_MINIMUM: u16 = 1024;
 /// Entries that STAT lists over the control connection; more are LIST's work.
@@ -43,4 +49,5 @@ const _: () = assert!(LINE_LIMIT_BYTES >= 2 * longshore_path::COMPONENT_LIMIT_BY
 const _: () = assert!(USER_NAME_LIMIT_BYTES < LINE_LIMIT_BYTES);
 const _: () = assert!(CONNECT_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
 const _: () = assert!(RESERVATION_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
-const _: () = assert!(LOGIN_DELAY_SECONDS * (LOGIN_ATTEMPTS as u64) < LOGIN_TIMEOUT_SECONDS);
+const _: () = assert!(LOGIN_DELAY_LIMIT_SECONDS * (LOGIN_ATTEMPTS as u64) < LOGIN_TIMEOUT_SECONDS);
+const _: () = assert!(LOGIN_DELAY_SECONDS * (LOGIN_ATTEMPTS as u64) <= LOGIN_DELAY_LIMIT_SECONDS);

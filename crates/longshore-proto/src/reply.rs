@@ -220,6 +220,10 @@ situations! {
     NotFtp = 421 "session.not-ftp" "This is an FTP server and {verb} is {protocol}; use an FTP client";
     Fault = 421 "session.fault" "A fault of this server ended the session, and its log says more; reconnect";
 
+    Banned = 421 "session.banned" "Too many logins from {address} failed; come again in {seconds} s, and check name and password first";
+    TooFast = 421 "session.too-fast" "{address} connects more than {limit} times a second; keep sessions open, or connect more slowly";
+    NoDescriptors = 421 "session.no-descriptors" "The server has no descriptor left for another session; try again in a moment, the operator's log says more";
+
     // The line, before it is a command.
     LineTooLong = 500 "line.too-long" "The line was longer than {limit} bytes and was not carried out; send a shorter one";
     LineEmpty = 500 "line.empty" "The line was empty; send a command, HELP lists those there are";
@@ -257,7 +261,7 @@ situations! {
     System = 215 "system.type" "UNIX Type: L8";
     HelpList = 214 "help.list" "These commands are offered; HELP NAME tells more of one";
     HelpVerb = 214 "help.verb" "{syntax}: {help}";
-    HelpSite = 214 "help.site" "These SITE commands are offered: HELP";
+    HelpSite = 214 "help.site" "These SITE commands are offered: CHMOD <mode> <path>, HELP, QUOTA";
     SpaceFine = 200 "allocate.fine" "There is room for {bytes} bytes; nothing need be reserved";
     SpaceUnknown = 200 "allocate.unknown" "Noted; how much room there is is not known";
     SpaceShort = 552 "allocate.too-much" "There is room for {free} bytes only, not for {bytes}; free some space first";
@@ -307,6 +311,7 @@ situations! {
     TargetName = 553 "target.name-not-allowed" "This name is not allowed: {detail}; choose another";
     RenameNotFound = 553 "target.rename-not-found" "{from} is gone, or the directory of {path} does not exist; begin again with RNFR, or make the directory first";
     TargetFailed = 553 "target.failed" "{path}: {detail}; the operator's log says more";
+    FileTooLarge = 552 "storage.too-large" "{path} would be larger than a file of this account may be; send a smaller one or ask the operator";
     SpaceUsedUp = 452 "storage.no-space" "No space is left for {path}; free some and send it again";
     QuotaUsedUp = 552 "storage.quota" "The quota leaves no room for {path}; remove files or ask the operator";
 
@@ -314,6 +319,10 @@ situations! {
     RestartAccepted = 350 "restart.accepted" "The next RETR, STOR or APPE begins at {offset}";
     RestartBeyondEnd = 554 "restart.beyond-end" "{path} ends before {offset}; SIZE tells where, REST 0 begins anew";
     RestartInText = 555 "restart.type" "REST {offset} counts octets and TYPE A changes them; send TYPE I, REST again, then {verb}";
+
+    // SITE.
+    FileModeSet = 200 "file.mode-set" "{path} has the mode {mode} now";
+    Quota = 200 "quota.status" "Quota of {account}";
 
     // Arranging the data connection.
     Passive = 227 "data.passive" "Entering Passive Mode ({address})";

@@ -87,6 +87,8 @@ pub enum Failure {
     NoSpace,
     /// A quota is used up.
     Quota,
+    /// The file would be larger than the account's may be.
+    TooLarge,
     /// The restart offset lies behind the end.
     BeyondEnd,
     /// Somebody else writes to it.
@@ -112,6 +114,7 @@ impl Failure {
         Failure::Name,
         Failure::NoSpace,
         Failure::Quota,
+        Failure::TooLarge,
         Failure::BeyondEnd,
         Failure::Busy,
         Failure::ReadOnly,
@@ -132,6 +135,7 @@ impl Failure {
             Failure::Name => "the storage cannot hold this name",
             Failure::NoSpace => "no space is left",
             Failure::Quota => "the quota is used up",
+            Failure::TooLarge => "it would be larger than a file may be",
             Failure::BeyondEnd => "the offset lies behind its end",
             Failure::Busy => "somebody else is writing to it",
             Failure::ReadOnly => "the storage cannot be written to",
@@ -170,19 +174,20 @@ impl Failures {
         match self {
             Failures::None | Failures::Status => StatusUnavailable,
             Failures::Refused => match failure {
-                Failure::NoSpace | Failure::Quota | Failure::BeyondEnd | Failure::Busy => StorageRefused,
+                Failure::NoSpace | Failure::Quota | Failure::TooLarge => StorageRefused,
+                Failure::BeyondEnd | Failure::Busy => StorageRefused,
                 Failure::Unsupported | Failure::Fault => StorageRefused,
                 other => Failures::by_path(other),
             },
             Failures::File => match failure {
                 Failure::Busy => Busy,
-                Failure::NoSpace | Failure::Quota | Failure::BeyondEnd => StorageBusy,
+                Failure::NoSpace | Failure::Quota | Failure::TooLarge | Failure::BeyondEnd => StorageBusy,
                 Failure::Unsupported | Failure::Fault => StorageBusy,
                 other => Failures::by_path(other),
             },
             Failures::Listing => match failure {
                 Failure::Busy => Busy,
-                Failure::NoSpace | Failure::Quota | Failure::BeyondEnd => StorageFailed,
+                Failure::NoSpace | Failure::Quota | Failure::TooLarge | Failure::BeyondEnd => StorageFailed,
                 Failure::Unsupported | Failure::Fault => StorageFailed,
                 other => Failures::by_path(other),
             },
@@ -193,6 +198,7 @@ impl Failures {
             Failures::Store => match failure {
                 Failure::NoSpace => SpaceUsedUp,
                 Failure::Quota => QuotaUsedUp,
+                Failure::TooLarge => FileTooLarge,
                 Failure::BeyondEnd => RestartBeyondEnd,
                 Failure::Busy => Busy,
                 Failure::NotEmpty | Failure::Unsupported | Failure::Fault => StorageFailed,
@@ -323,7 +329,7 @@ verbs! {
     // Coming in and going out (RFC 959 section 4.1.1).
     User ["USER"] "USER <name>" "says who logs in" => Always Checked drop [PasswordWanted ClearRefused];
     Pass ["PASS"] "PASS <password>" "finishes the login" after User PassWithoutUser
-        => Always Ignored drop [LoggedIn LoginRejected LoginAttempts];
+        => Always Ignored drop [LoggedIn LoginRejected LoginAttempts Banned];
     Acct ["ACCT"] "ACCT <account>" "is accepted and not needed" => LoggedIn Ignored drop [AccountSuperfluous];
     Rein ["REIN"] "REIN" "forgets everything but the connection" => LoggedIn Ignored drop [Reset];
     Quit ["QUIT"] "QUIT" "ends the session after every command before it" => Always Ignored drop [Goodbye];
@@ -400,7 +406,8 @@ verbs! {
     Syst ["SYST"] "SYST" "tells the kind of system" => Always Ignored drop [System];
     Help ["HELP"] "HELP [<command>]" "lists the commands, or explains one"
         => Always Ignored drop [HelpList HelpVerb HelpUnknown];
-    Site ["SITE"] "SITE HELP" "has no commands of its own yet" => LoggedIn Checked drop [HelpSite SiteUnknown];
+    Site ["SITE"] "SITE CHMOD <mode> <path> | HELP | QUOTA" "sets a mode, or tells the quota" failures Refused
+        => LoggedIn Checked drop [HelpSite SiteUnknown FileModeSet Quota];
     Noop ["NOOP"] "NOOP" "does nothing, which keeps the session" => Always Ignored keep [Noop];
     Clnt ["CLNT"] "CLNT <name>" "tells the name of the client, for the log" feature "CLNT"
         => Always Ignored drop [ClientNoted];
@@ -467,6 +474,8 @@ mod tests {
             Greeting,
             Full,
             FullForAddress,
+            TooFast,
+            NoDescriptors,
             NotFtp,
             FirstLineTooLong,
             LineTooLong,

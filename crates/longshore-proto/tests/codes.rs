@@ -50,7 +50,11 @@ const CODES: &[(Verb, &[u16], &str)] = &[
     (Verb::Opts, &[200, 451], "RFC 2389 4"),
     (Verb::Syst, &[215], "RFC 959 5.4"),
     (Verb::Help, &[211, 214], "RFC 959 5.4"),
-    (Verb::Site, &[200, 202], "RFC 959 5.4"),
+    (
+        Verb::Site,
+        &[200, 202, 550],
+        "RFC 959 5.4; 550 for a path that CHMOD may not change, as for other commands",
+    ),
     (Verb::Noop, &[200], "RFC 959 5.4"),
     (Verb::Clnt, &[200], "no RFC; 200 of RFC 959 4.2.2"),
     (Verb::Auth, &[234, 334, 502, 504, 534, 431], "RFC 2228 3, RFC 4217 4.3"),

@@ -215,7 +215,7 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
     let cancelled = world.is_cancelled(kind);
     let work = world.work(kind).expect("it is under way").clone();
     match work {
-        Work::Login(_) if how.index(3) == 0 => world.answer_login(LoginOutcome::Rejected),
+        Work::Login(_) if how.index(3) == 0 => world.answer_login(LoginOutcome::Rejected { earlier: 0 }),
         Work::Storage(StorageOp::Abandon) => world.let_go(kind),
         Work::Storage(_) if how.index(2) == 0 => world.answer_storage(kind, StorageOutcome::Failed(failure)),
         Work::Reserve if how.index(8) == 0 => world.answer_data(kind, DataEvent::NoPort),

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
-use longshore_accounts::{Account, Authenticator, TreeName};
+use longshore_accounts::{Account, Authenticator, Network, TreeName};
 use longshore_proto::reply::{English, Texts};
 use longshore_proto::server::Policy;
 use longshore_storage::{Backend, Durability};
@@ -25,12 +27,10 @@ pub struct Config {
     pub passive_ports: RangeInclusive<u16>,
     /// Whether passwords may come in clear from beyond this machine.
     pub clear_passwords: bool,
-    /// Sessions at once.
-    pub max_sessions: usize,
-    /// Sessions at once from one address; addresses of this machine itself are not counted.
-    pub max_sessions_per_address: usize,
+    /// How many, how fast and how long.
+    pub limits: Limits,
     /// Which addresses are this machine itself: by default those of the loopback. For them, passwords in clear are no
-    /// danger, the limit per address does not count, and PASV names the address that they came to.
+    /// danger, and PASV names the address that they came to.
     pub is_home: fn(IpAddr) -> bool,
     /// What must have reached the disk before an upload is answered with 226.
     pub durability: Durability,
@@ -49,12 +49,65 @@ impl Config {
             policy: Policy::default(),
             passive_ports: limits::PASSIVE_PORTS,
             clear_passwords: false,
-            max_sessions: limits::SESSIONS,
-            max_sessions_per_address: limits::SESSIONS_PER_ADDRESS,
+            limits: Limits::default(),
             is_home: |address| address.is_loopback(),
             durability: Durability::default(),
             texts: Arc::new(English),
             observer: Arc::new(Silent),
+        }
+    }
+}
+
+/// How many, how fast and how long; see [`limits`](crate::limits) for the defaults.
+///
+/// What is counted by address counts IPv6 by the network of 64 bits, for that is what one customer gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions at once.
+    pub sessions: usize,
+    /// Sessions at once from one address.
+    pub sessions_per_address: usize,
+    /// New connections per second from one address.
+    pub connections_per_second_per_address: u32,
+    /// Logins from one address that may fail within `failed_login_window`; the next one bans it.
+    pub failed_logins_per_address: u32,
+    /// How long a failed login counts.
+    pub failed_login_window: Duration,
+    /// How long a banned address stays so.
+    pub ban: Duration,
+    /// Where none of the limits by address count: by default the loopback.
+    pub exempt: Vec<Network>,
+    /// Bytes per second, in all and by session. At least 1 each.
+    pub rates: Rates,
+    /// How long transfers may go on when the server drains.
+    pub drain_grace: Duration,
+}
+
+/// Bytes per second; `None` is without limit. Accounts have limits of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// All uploads of the server together.
+    pub upload: Option<NonZeroU64>,
+    /// All downloads and listings of the server together.
+    pub download: Option<NonZeroU64>,
+    /// The uploads of each session.
+    pub session_upload: Option<NonZeroU64>,
+    /// The downloads and listings of each session.
+    pub session_download: Option<NonZeroU64>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            sessions: limits::SESSIONS,
+            sessions_per_address: limits::SESSIONS_PER_ADDRESS,
+            connections_per_second_per_address: limits::CONNECTIONS_PER_SECOND_PER_ADDRESS,
+            failed_logins_per_address: limits::FAILED_LOGINS_PER_ADDRESS,
+            failed_login_window: limits::FAILED_LOGIN_WINDOW,
+            ban: limits::BAN,
+            exempt: Network::loopback(),
+            rates: Rates::default(),
+            drain_grace: limits::DRAIN_GRACE,
         }
     }
 }

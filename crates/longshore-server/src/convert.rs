@@ -17,12 +17,14 @@ use longshore_storage::{
     UploadPlan, UploadRequest,
 };
 
+use crate::seats::CrewSeat;
 use crate::work::Pool;
 
 /// Somebody who is logged in, with the files that account sees.
 pub(crate) struct Tenant {
     pub(crate) account: Account,
-    pub(crate) name: Arc<str>,
+    /// Its place among the sessions of the account.
+    pub(crate) crew: CrewSeat,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) durability: Durability,
 }
@@ -168,6 +170,8 @@ async fn attempt(
             pool.run(backend.set_modified(&path, time)).await?;
             StorageOutcome::Done
         }
+        StorageOp::SetMode(..) => return Err(ErrorKind::Unsupported.into()),
+        StorageOp::Quota => StorageOutcome::Quota(None),
         StorageOp::Facts(path, facts) => {
             tenant.may(Permission::List, &path)?;
             let entry = pool.run(backend.stat(&path)).await?;

@@ -12,26 +12,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use longshore_accounts::{Attempt, Rejection, Verdict};
+use longshore_accounts::{Account, Attempt, Rejection, Verdict};
 use longshore_net::{DataSocket, PeerRule, ReserveError, Urgency};
+use longshore_proto::command::Representation;
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
 use longshore_proto::server::{
     self, Connection, DataEvent, DataOp, Input, LoginOutcome, Moment, OperationId, Output, Session,
     StorageOp, StorageOutcome, Takes, TransferJob,
 };
+use longshore_proto::verbs::{Direction, Verb};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
+use crate::bandwidth::{Rate, Throttle};
 use crate::convert::{self, Opened, Performed, Tenant};
 use crate::data::{self, Cancel, DataConnection};
-use crate::events::{Event, EventKind};
+use crate::events::{Event, EventKind, SessionName, Speaker};
 use crate::limits::{
     COMMANDS_PER_TURN, CONTROL_READ_BYTES, CONTROL_UNSENT_LIMIT_BYTES, CONTROL_WRITE_TIMEOUT, LINGER,
 };
-use crate::listener::Shared;
-use crate::transfer::{self, Moved};
+use crate::server::{Active, Phase, Shared};
+use crate::trace;
+use crate::transfer::{self, Hands, Moved};
 use crate::unsent::Unsent;
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
@@ -39,6 +42,8 @@ type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 /// One session and all it holds.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
+    /// The configuration that this session began with.
+    active: Arc<Active>,
     number: u64,
     stream: Arc<TcpStream>,
     connection: Connection,
@@ -65,9 +70,13 @@ struct Transfer {
     opened: Opened,
     opened_at: Option<Instant>,
     socket: Option<DataSocket>,
+    /// The session's own limits of bandwidth, up and down.
+    upload: Arc<Rate>,
+    download: Arc<Rate>,
     running: Pending<(OperationId, Arrived)>,
     cancel: Cancel,
     moved: Arc<AtomicU64>,
+    representation: Representation,
     cause: Option<String>,
 }
 
@@ -85,8 +94,10 @@ enum Done {
 
 /// The state of reading from the control connection.
 struct Reading {
-    /// Ready once, when the server ends.
-    shutdown: Pending<()>,
+    /// Ready when the server comes nearer to its end.
+    shutdown: Pending<Phase>,
+    /// What USER said last, while somebody's dialogue is traced.
+    named: Option<Vec<u8>>,
     ended: bool,
     /// Commands wait because too many answers were unsent.
     held_back: bool,
@@ -104,28 +115,26 @@ enum Happening {
     Work(Done),
     Data(OperationId, Arrived),
     Timeout,
-    Shutdown,
+    Phase(Phase),
 }
 
 impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        active: Arc<Active>,
         number: u64,
         stream: Arc<TcpStream>,
         connection: Connection,
-        mut shutdown: watch::Receiver<bool>,
     ) -> Driver {
-        let shutdown: Pending<()> = Some(Box::pin(async move {
-            // A sender that is gone means the server is, too.
-            let _ = shutdown.wait_for(|ended| *ended).await;
-        }));
-        let policy = shared.policy_for(&connection);
+        let shutdown = Some(beyond(&shared, Phase::Serving));
+        let policy = active.policy_for(&connection);
         let peer_rule =
             if policy.foreign_addresses { PeerRule::Anyone } else { PeerRule::Exactly(connection.peer.ip()) };
-        let data = DataConnection::new(shared.passive.clone(), connection.local, peer_rule);
+        let data = DataConnection::new(active.passive.clone(), connection.local, peer_rule);
         Driver {
             session: Session::new(policy, connection, Moment::default()),
             shared,
+            active,
             number,
             stream,
             connection,
@@ -136,7 +145,14 @@ impl Driver {
             work: None,
             data,
             transfer: Transfer::default(),
-            reading: Reading { shutdown, ended: false, held_back: false, urgent: None, rejection: None },
+            reading: Reading {
+                shutdown,
+                named: None,
+                ended: false,
+                held_back: false,
+                urgent: None,
+                rejection: None,
+            },
             closing: false,
             turn_is_over: false,
             sleep: None,
@@ -164,10 +180,13 @@ impl Driver {
         Moment(self.started.elapsed())
     }
 
+    fn name(&self) -> SessionName {
+        let account = self.tenant.as_ref().map(|tenant| tenant.crew.0.name.clone());
+        SessionName { number: self.number, peer: self.connection.peer, account }
+    }
+
     fn tell(&self, kind: EventKind) {
-        let account = self.tenant.as_ref().map(|tenant| tenant.name.clone());
-        let event = Event { session: self.number, peer: self.connection.peer, account, kind };
-        self.shared.config.observer.observe(&event);
+        self.shared.observer.observe(&Event { session: Some(self.name()), kind });
     }
 
     fn hand_in(&mut self, input: Input<'_>) {
@@ -182,7 +201,11 @@ impl Driver {
             Happening::Reset => self.hand_in(Input::Reset),
             Happening::Urgent => self.hand_in(Input::Urgent),
             Happening::Timeout => self.hand_in(Input::Timeout),
-            Happening::Shutdown => self.hand_in(Input::Shutdown),
+            Happening::Phase(Phase::Ending) => self.hand_in(Input::Shutdown),
+            Happening::Phase(_) => {
+                self.reading.shutdown = Some(beyond(&self.shared, Phase::Draining));
+                self.hand_in(Input::Drain);
+            }
             Happening::Work(Done::Login { id, verdict }) => {
                 let outcome = self.logged_in(verdict);
                 self.hand_in(Input::Login(id, outcome));
@@ -215,24 +238,40 @@ impl Driver {
     }
 
     fn logged_in(&mut self, verdict: Verdict) -> LoginOutcome {
-        let rejection = match verdict {
-            Ok(account) => match self.shared.config.trees.of(&account) {
-                Some(backend) => {
-                    let outcome = LoginOutcome::Accepted {
-                        account: account.name.clone(),
-                        directory: account.directory.clone(),
-                    };
-                    let name: Arc<str> = account.name.as_str().into();
-                    let durability = self.shared.config.durability;
-                    self.tenant = Some(Arc::new(Tenant { account, name, backend, durability }));
-                    return outcome;
-                }
-                None => Rejection::Unavailable,
-            },
+        let rejection = match verdict.and_then(|account| self.settle_in(account)) {
+            Ok(outcome) => return outcome,
             Err(rejection) => rejection,
         };
         self.reading.rejection = Some(rejection);
-        LoginOutcome::Rejected
+        if !rejection.is_guess() {
+            return LoginOutcome::Rejected { earlier: 0 };
+        }
+        let (address, active) = (self.connection.peer.ip(), self.shared.active());
+        let limits = &active.config.limits;
+        let failed = self.shared.defence.login_failed(address, limits, Instant::now());
+        if failed.banned {
+            self.tell(EventKind::Banned { address, duration: limits.ban });
+        }
+        LoginOutcome::Rejected { earlier: failed.earlier }
+    }
+
+    /// An account whose password was right: finds its files, its place among its sessions, and its limits.
+    fn settle_in(&mut self, account: Account) -> Result<LoginOutcome, Rejection> {
+        let active = self.shared.active();
+        let backend = active.config.trees.of(&account).ok_or(Rejection::Unavailable)?;
+        let crew = self.shared.seats.join(&account)?;
+        let (limits, rates) = (&account.limits, &active.config.limits.rates);
+        let either = |own: Option<u64>, all: Option<std::num::NonZeroU64>| own.or(all.map(Into::into));
+        self.transfer.upload.set(either(limits.session_upload_bytes_per_second, rates.session_upload));
+        self.transfer.download.set(either(limits.session_download_bytes_per_second, rates.session_download));
+        let outcome = LoginOutcome::Accepted {
+            account: account.name.clone(),
+            directory: account.directory.clone(),
+            quota: limits.quota_bytes.is_some() || limits.quota_files.is_some(),
+        };
+        let durability = active.config.durability;
+        self.tenant = Some(Arc::new(Tenant { account, crew, backend, durability }));
+        Ok(outcome)
     }
 
     /// Carries out what the session asks for. Commands that wait begin only while the client reads its answers and
@@ -248,17 +287,28 @@ impl Driver {
             match output {
                 Output::Reply(reply) => {
                     answers += 1;
-                    reply.write(self.shared.config.texts.as_ref(), self.unsent.end());
+                    let begin = self.unsent.end().len();
+                    reply.write(self.active.config.texts.as_ref(), self.unsent.end());
+                    if self.shared.trace.any() {
+                        self.trace_reply(begin);
+                    }
                 }
                 Output::Login(id, request) => {
                     let peer = self.connection.peer.ip();
+                    let active = self.shared.active();
+                    let banned = self.shared.defence.banned(peer, &active.config.limits, Instant::now());
+                    if let Some(left) = banned {
+                        let seconds = left.as_secs().max(1);
+                        self.hand_in(Input::Login(id, LoginOutcome::Banned { seconds }));
+                        continue;
+                    }
                     let attempt = Attempt {
                         week_minute: convert::week_minute(convert::now()),
                         ..Attempt::new(request.user, request.password.0, peer)
                     };
                     let shared = self.shared.clone();
                     self.work = Some(Box::pin(async move {
-                        let answer = shared.config.accounts.authenticate(attempt);
+                        let answer = active.config.accounts.authenticate(attempt);
                         let verdict = shared.pool.judge(answer).await;
                         Done::Login { id, verdict }
                     }));
@@ -349,11 +399,40 @@ impl Driver {
         let moved = Arc::new(AtomicU64::new(0));
         self.transfer.moved = moved.clone();
         self.transfer.cancel = Cancel::default();
-        let cancel = self.transfer.cancel.clone();
-        let pool = self.shared.pool.clone();
+        let hands = Hands {
+            pool: self.shared.pool.clone(),
+            cancel: self.transfer.cancel.clone(),
+            moved,
+            throttle: self.throttle(job.direction, &tenant),
+        };
+        self.transfer.representation = job.representation;
         self.transfer.running = Some(Box::pin(async move {
-            (id, Arrived::Moved(transfer::run(job, socket, opened, tenant, pool, cancel, moved).await))
+            (id, Arrived::Moved(transfer::run(job, socket, opened, tenant, hands).await))
         }));
+    }
+
+    /// All limits of bandwidth that hold for a transfer.
+    fn throttle(&self, direction: Direction, tenant: &Tenant) -> Throttle {
+        let crew = &tenant.crew.0;
+        match direction {
+            Direction::Receive => Throttle::of([&self.transfer.upload, &crew.upload, &self.shared.upload]),
+            Direction::Send => Throttle::of([&self.transfer.download, &crew.download, &self.shared.download]),
+        }
+    }
+
+    /// Tells the lines of a reply that has just been written.
+    fn trace_reply(&mut self, begin: usize) {
+        let name = self.name();
+        if !self.shared.trace.covers(&name, self.reading.named.as_deref()) {
+            return;
+        }
+        let bytes = self.unsent.end()[begin..].to_vec();
+        for line in bytes.split(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if !line.is_empty() {
+                self.tell(EventKind::Dialogue { speaker: Speaker::Server, line: line.to_vec() });
+            }
+        }
     }
 
     fn pass_on(&mut self, event: server::Event) {
@@ -370,7 +449,18 @@ impl Driver {
                 let began = self.transfer.opened_at.take();
                 let duration = began.map_or(Duration::ZERO, |began| began.elapsed());
                 let cause = self.transfer.cause.take();
-                EventKind::Transfer { verb, direction, path, offset, bytes, duration, situation, cause }
+                let representation = self.transfer.representation;
+                EventKind::Transfer {
+                    verb,
+                    direction,
+                    path,
+                    representation,
+                    offset,
+                    bytes,
+                    duration,
+                    situation,
+                    cause,
+                }
             }
         };
         self.tell(kind);
@@ -389,6 +479,20 @@ impl Driver {
             }
             let now = Moment(self.started.elapsed());
             let Some(line) = self.lines.next_line() else { break };
+            if self.shared.trace.any()
+                && let line::Line::Command(command) = &line
+            {
+                let (shown, verb) = trace::shown(command);
+                if verb == Some(Verb::User) {
+                    self.reading.named = Some(longshore_proto::command::split(command).1.to_vec());
+                }
+                let account = self.tenant.as_ref().map(|tenant| tenant.crew.0.name.clone());
+                let name = SessionName { number: self.number, peer: self.connection.peer, account };
+                if self.shared.trace.covers(&name, self.reading.named.as_deref()) {
+                    let kind = EventKind::Dialogue { speaker: Speaker::Client, line: shown };
+                    self.shared.observer.observe(&Event { session: Some(name), kind });
+                }
+            }
             self.session.handle(now, Input::Line(line));
             fed += 1;
             // Between two lines, for the answer to STAT must not wait behind the next one.
@@ -427,10 +531,10 @@ impl Driver {
             return Poll::Ready(happening);
         }
         if let Some(shutdown) = &mut self.reading.shutdown
-            && shutdown.as_mut().poll(context).is_ready()
+            && let Poll::Ready(phase) = shutdown.as_mut().poll(context)
         {
             self.reading.shutdown = None;
-            return Poll::Ready(Happening::Shutdown);
+            return Poll::Ready(Happening::Phase(phase));
         }
         self.poll_deadline(context)
     }
@@ -537,6 +641,15 @@ impl Driver {
         // Closing over unread bytes would be a reset, and the client might never see the last reply.
         let _ = tokio::time::timeout(LINGER, poll_fn(|context| read_away(stream, context))).await;
     }
+}
+
+/// Ready when the server has come nearer to its end than this.
+fn beyond(shared: &Shared, phase: Phase) -> Pin<Box<dyn Future<Output = Phase> + Send>> {
+    let mut phases = shared.phase.subscribe();
+    Box::pin(async move {
+        // A sender that is gone means the server is, too.
+        phases.wait_for(|now| *now > phase).await.map_or(Phase::Ending, |now| *now)
+    })
 }
 
 /// Ready when the client has closed.

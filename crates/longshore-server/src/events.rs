@@ -2,27 +2,42 @@
 //!
 //! Not inside: how any of it is written down. A password is in no event.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_accounts::Rejection;
 use longshore_path::VirtualPath;
+use longshore_proto::command::Representation;
 use longshore_proto::reply::Situation;
 use longshore_proto::server::Ending;
 use longshore_proto::verbs::{Direction, Verb};
 
-/// Something happened in a session.
+/// Something happened, in a session or to the server as a whole.
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// In which session; `None` for the server itself.
+    pub session: Option<SessionName>,
+    /// What.
+    pub kind: EventKind,
+}
+
+impl Event {
+    /// Who is logged in in the session it happened in.
+    pub fn account(&self) -> Option<&str> {
+        self.session.as_ref()?.account.as_deref()
+    }
+}
+
+/// Tells one session from the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionName {
     /// Numbers the sessions of a server from 1.
-    pub session: u64,
+    pub number: u64,
     /// The client's address.
     pub peer: SocketAddr,
     /// Who is logged in.
     pub account: Option<Arc<str>>,
-    /// What.
-    pub kind: EventKind,
 }
 
 /// What happened.
@@ -31,6 +46,30 @@ pub struct Event {
 pub enum EventKind {
     /// A client connected and was greeted.
     Connected,
+    /// The server listens.
+    Started {
+        /// Where.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Another configuration holds from now on.
+    Reloaded,
+    /// Another configuration was wanted and cannot be served; the old one still holds.
+    ReloadRefused {
+        /// What is wrong with it, perhaps over several lines.
+        why: String,
+    },
+    /// The server takes no new sessions and lets transfers finish.
+    Draining {
+        /// Sessions that are still there.
+        sessions: usize,
+        /// How long transfers may take.
+        grace: Duration,
+    },
+    /// The server has ended.
+    Stopped {
+        /// Sessions whose transfers were cut because they did not finish in time.
+        cut: usize,
+    },
     /// A client connected and was sent away with this.
     SentAway {
         /// The 421.
@@ -47,6 +86,20 @@ pub enum EventKind {
         /// What the peer was told.
         situation: Situation,
     },
+    /// Too many logins failed: nobody may come from this address for a while.
+    Banned {
+        /// The address; of IPv6 the network of 64 bits around it.
+        address: IpAddr,
+        /// For how long.
+        duration: Duration,
+    },
+    /// A line of the dialogue, where it is traced.
+    Dialogue {
+        /// Who said it.
+        speaker: Speaker,
+        /// The line without its end; what may be a password is left out.
+        line: Vec<u8>,
+    },
     /// The client told its name (CLNT).
     ClientNamed {
         /// As it said.
@@ -60,6 +113,8 @@ pub enum EventKind {
         direction: Direction,
         /// The file or directory.
         path: VirtualPath,
+        /// TYPE, which changes the bytes of text.
+        representation: Representation,
         /// The octet it began at.
         offset: u64,
         /// Bytes moved over the data connection.
@@ -100,6 +155,15 @@ pub enum EventKind {
         /// What the panic said.
         message: String,
     },
+}
+
+/// Who said a line of the dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// A command.
+    Client,
+    /// A line of a reply.
+    Server,
 }
 
 /// Is told what happens. Called from the sessions' tasks: it must not block.

@@ -3,7 +3,7 @@
 //! Not inside: the command line, configuration files, standard output, HTTP. What happens is told through
 //! [`Observer`]; what is said and when is decided in `longshore-proto`; this crate carries it out.
 //!
-//! [`run`] accepts; each session is one task, whose `driver` hands what happens to a
+//! [`Server`] is the whole, [`Control`] exchanges its configuration and ends it; each session is one task, whose `driver` hands what happens to a
 //! [`Session`](longshore_proto::server::Session) and carries out what it asks for; `convert` turns files and
 //! accounts into the session's words; `data` holds its data connection; `transfer` moves the bytes.
 //!
@@ -11,22 +11,29 @@
 
 pub mod limits;
 
+mod bandwidth;
 mod config;
 mod convert;
 mod data;
+mod defence;
 mod driver;
 mod events;
 mod listener;
+mod seats;
+mod server;
+mod trace;
 mod transfer;
 mod unsent;
 mod work;
 
-pub use config::{Config, Trees};
-pub use events::{Event, EventKind, Observer, Silent};
-pub use listener::{Listeners, ServeError, run};
+pub use config::{Config, Limits, Rates, Trees};
+pub use events::{Event, EventKind, Observer, SessionName, Silent, Speaker};
+pub use listener::Listeners;
+pub use server::{Control, ServeError, Server, run};
+pub use trace::Trace;
 
 pub use longshore_accounts as accounts;
 pub use longshore_net::ListenError;
 pub use longshore_path as path;
-pub use longshore_proto::{reply, server::Policy, verbs};
+pub use longshore_proto::{command::Representation, reply, server::Policy, verbs};
 pub use longshore_storage as storage;

@@ -6,8 +6,27 @@ use std::time::Duration;
 
 /// Sessions at once.
 pub const SESSIONS: usize = 10_000;
-/// Sessions at once from one address; addresses of this machine itself are not counted.
+/// Sessions at once from one address.
 pub const SESSIONS_PER_ADDRESS: usize = 32;
+/// New connections per second from one address.
+pub const CONNECTIONS_PER_SECOND_PER_ADDRESS: u32 = 20;
+/// Logins from one address that may fail within [`FAILED_LOGIN_WINDOW`]; the next one bans it.
+pub const FAILED_LOGINS_PER_ADDRESS: u32 = 10;
+/// How long a failed login counts.
+pub const FAILED_LOGIN_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// How long a banned address stays so.
+pub const BAN: Duration = Duration::from_secs(10 * 60);
+/// Addresses of which something is remembered: failed logins, bans, connections of the last second. Beyond that those
+/// that come new are not watched.
+pub const WATCHED_ADDRESSES: usize = 65_536;
+/// Descriptors that sessions may not use up by their number alone: for data connections, files, and the log.
+pub const DESCRIPTOR_RESERVE: usize = 64;
+/// How long transfers may go on when the server drains.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(30);
+/// How far a limit of bandwidth may be overdrawn, as time at that bandwidth, and how much of it is moved at once.
+pub const BANDWIDTH_SLACK: Duration = Duration::from_millis(20);
+/// The least that is moved at once under a limit of bandwidth.
+pub const BANDWIDTH_CHUNK_LEAST_BYTES: usize = 512;
 /// Passive ports, below the range from which Linux takes ports for outgoing connections (32768-60999).
 pub const PASSIVE_PORTS: RangeInclusive<u16> = 30000..=30999;
 

@@ -1,28 +1,28 @@
-//! Accepting control connections, and the life of the server as a whole.
+//! Accepting control connections.
 //!
-//! Not inside: what happens within a session. A session that panics ends alone: its client is told 421, the
-//! observer is told what the panic said, and the others notice nothing.
+//! Not inside: the life of the server as a whole ([`server`](crate::server)), and what happens within a session. A
+//! session that panics ends alone: its client is told 421, the observer is told what the panic said, and the others
+//! notice nothing.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 
-use longshore_net::{PassivePool, PoolError};
+use longshore_net::SpareDescriptor;
 use longshore_proto::reply::{Reply, Situation};
-use longshore_proto::server::{Connection, Policy};
+use longshore_proto::server::Connection;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::mpsc::WeakSender;
+use tokio::time::Instant;
 
-use crate::config::Config;
+use crate::defence::Refusal;
 use crate::driver::Driver;
-use crate::events::{Event, EventKind};
-use crate::limits::{ACCEPT_REST, SHUTDOWN_GRACE};
-use crate::work::Pool;
+use crate::events::{EventKind, SessionName};
+use crate::limits::ACCEPT_REST;
+use crate::seats::Seat;
+use crate::server::{Active, Phase, Shared};
 
 /// The sockets on which a server listens for control connections.
 #[derive(Debug, Default)]
@@ -47,191 +47,96 @@ impl Listeners {
         Ok(bound)
     }
 
+    /// Listens on a socket that somebody else has bound, as a service manager does.
+    ///
+    /// # Errors
+    /// [`longshore_net::ListenError`] when it is no socket to listen on.
+    pub fn adopt(
+        &mut self,
+        listener: std::net::TcpListener,
+    ) -> Result<SocketAddr, longshore_net::ListenError> {
+        let listener = longshore_net::adopt_listener(listener)?;
+        let bound = listener.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        self.listeners.push(listener);
+        Ok(bound)
+    }
+
     /// The addresses, with their true ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
-}
 
-/// Why a server could not begin.
-#[derive(Debug)]
-pub enum ServeError {
-    /// The passive ports make no sense.
-    PassivePorts(PoolError),
-}
-
-impl std::fmt::Display for ServeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ServeError::PassivePorts(error) => error.fmt(f),
-        }
+    pub(crate) fn into_inner(self) -> Vec<TcpListener> {
+        self.listeners
     }
 }
 
-impl std::error::Error for ServeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            ServeError::PassivePorts(error) => Some(error),
-        }
-    }
-}
-
-/// What all sessions of a server share.
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) passive: PassivePool,
-    pub(crate) pool: Pool,
-    policy: Arc<Policy>,
-    /// The policy of connections from this machine itself, where clear passwords harm nobody and no NAT stands
-    /// between.
-    policy_at_home: Arc<Policy>,
-    seats: Seats,
-    numbers: AtomicU64,
-}
-
-impl Shared {
-    pub(crate) fn policy_for(&self, connection: &Connection) -> Arc<Policy> {
-        let home = (self.config.is_home)(connection.peer.ip());
-        if home { self.policy_at_home.clone() } else { self.policy.clone() }
-    }
-
-    fn tell(&self, session: u64, peer: SocketAddr, kind: EventKind) {
-        self.config.observer.observe(&Event { session, peer, account: None, kind });
-    }
-}
-
-/// Counts the sessions, in all and by address.
-#[derive(Default)]
-struct Seats(Mutex<Taken>);
-
-#[derive(Default)]
-struct Taken {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-/// A session's place; given back when dropped.
-struct Seat {
-    shared: Arc<Shared>,
-    address: IpAddr,
-}
-
-impl Seats {
-    fn take(shared: &Arc<Shared>, address: IpAddr) -> Result<Seat, Reply> {
-        let mut taken = shared.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (most, most_here) = (shared.config.max_sessions, shared.config.max_sessions_per_address);
-        if taken.all >= most {
-            return Err(Reply::new(Situation::Full).with("limit", most));
-        }
-        let here = taken.by_address.get(&address).copied().unwrap_or(0);
-        if here >= most_here && !(shared.config.is_home)(address) {
-            return Err(Reply::new(Situation::FullForAddress)
-                .with("limit", most_here)
-                .with("address", address.to_string()));
-        }
-        taken.all += 1;
-        taken.by_address.insert(address, here + 1);
-        Ok(Seat { shared: shared.clone(), address })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.shared.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all -= 1;
-        if let Some(count) = taken.by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.by_address.remove(&self.address);
+pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, alive: WeakSender<()>) {
+    let mut spare = SpareDescriptor::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => greet(stream, peer, &shared, &alive),
+            // The connection itself died before it was accepted.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+            // Descriptors or memory ran out: whoever waits is told so, one after the other.
+            Err(_) if spare.give_up() => {
+                let accepted = tokio::time::timeout(ACCEPT_REST, listener.accept()).await;
+                if let Ok(Ok((stream, peer))) = accepted {
+                    turn_away(&stream, peer, &shared, &Reply::new(Situation::NoDescriptors));
+                }
+                spare.take_back();
+            }
+            Err(_) => {
+                tokio::time::sleep(ACCEPT_REST).await;
+                spare.take_back();
             }
         }
     }
 }
 
-/// Serves until `shutdown` is ready, then ends every session in order: transfers are stopped and answered, all are
-/// told 421.
-///
-/// # Errors
-/// [`ServeError`] when the configuration cannot be served at all; nothing has been accepted then.
-pub async fn run(
-    listeners: Listeners,
-    config: Config,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let passive = PassivePool::new(config.passive_ports.clone()).map_err(ServeError::PassivePorts)?;
-    let policy = Policy {
-        passive_ports: config.passive_ports.clone(),
-        clear_passwords: config.clear_passwords,
-        ..config.policy.clone()
-    };
-    let shared = Arc::new(Shared {
-        passive,
-        pool: Pool::new(),
-        policy_at_home: Arc::new(Policy { clear_passwords: true, public_address: None, ..policy.clone() }),
-        policy: Arc::new(policy),
-        seats: Seats::default(),
-        numbers: AtomicU64::new(0),
-        config,
-    });
-    let (end, ended) = watch::channel(false);
-    let mut acceptors = JoinSet::new();
-    // Each session holds a sender: when the last is gone, all have ended.
-    let (alive, mut all_gone) = tokio::sync::mpsc::channel::<()>(1);
-    for listener in listeners.listeners {
-        acceptors.spawn(accept(listener, shared.clone(), ended.clone(), alive.clone()));
+/// What a new connection cannot have, if so.
+fn admit(shared: &Shared, active: &Active, connection: &Connection) -> Result<Seat, Reply> {
+    let limits = &active.config.limits;
+    let address = connection.peer.ip();
+    if *shared.phase.borrow() > Phase::Serving {
+        return Err(Reply::new(Situation::Shutdown));
     }
-    drop(alive);
-    shutdown.await;
-    acceptors.shutdown().await;
-    // Nobody listens when there is no session, which is fine.
-    let _ = end.send(true);
-    let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_gone.recv()).await;
-    Ok(())
-}
-
-async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    ended: watch::Receiver<bool>,
-    alive: tokio::sync::mpsc::Sender<()>,
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => greet(stream, peer, &shared, &ended, &alive),
-            // The connection itself died before it was accepted; or descriptors ran out, and one may come free.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
-            Err(_) => tokio::time::sleep(ACCEPT_REST).await,
+    match shared.defence.connected(address, limits, Instant::now()) {
+        Ok(()) => {}
+        Err(Refusal::Banned(left)) => {
+            return Err(Reply::new(Situation::Banned)
+                .with("address", address.to_string())
+                .with("seconds", left.as_secs().max(1)));
+        }
+        Err(Refusal::TooFast) => {
+            return Err(Reply::new(Situation::TooFast)
+                .with("address", address.to_string())
+                .with("limit", u64::from(limits.connections_per_second_per_address)));
         }
     }
+    shared.seats.take(address, limits, limits.sessions_in_force())
 }
 
-fn greet(
-    stream: TcpStream,
-    peer: SocketAddr,
-    shared: &Arc<Shared>,
-    ended: &watch::Receiver<bool>,
-    alive: &tokio::sync::mpsc::Sender<()>,
-) {
+fn greet(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, alive: &WeakSender<()>) {
     let Ok(local) = stream.local_addr() else { return };
     let connection =
         Connection { local: longshore_net::normalise(local), peer: longshore_net::normalise(peer) };
-    let number = shared.numbers.fetch_add(1, Ordering::Relaxed) + 1;
     // A socket that takes no options is one whose client is gone.
     if longshore_net::prepare_control(&stream).is_err() {
         return;
     }
-    let seat = match Seats::take(shared, connection.peer.ip()) {
-        Ok(seat) => seat,
-        Err(reply) => {
-            say_last(&stream, shared, &reply);
-            shared.tell(number, connection.peer, EventKind::SentAway { situation: reply.situation });
-            return;
-        }
+    let active = shared.active();
+    // The last sender goes when the server drains.
+    let (seat, alive) = match (admit(shared, &active, &connection), alive.upgrade()) {
+        (Ok(seat), Some(alive)) => (seat, alive),
+        (Ok(_), None) => return turn_away(&stream, peer, shared, &Reply::new(Situation::Shutdown)),
+        (Err(reply), _) => return turn_away(&stream, peer, shared, &reply),
     };
+    let number = shared.next_number();
     let stream = Arc::new(stream);
     // Boxed, for a value that moves into a future takes its room there twice.
-    let mut driver = Box::new(Driver::new(shared.clone(), number, stream.clone(), connection, ended.clone()));
-    let (shared, alive) = (shared.clone(), alive.clone());
+    let mut driver = Box::new(Driver::new(shared.clone(), active, number, stream.clone(), connection));
+    let shared = shared.clone();
     tokio::spawn(async move {
         let outcome = contained(driver.run()).await;
         drop(driver);
@@ -242,11 +147,20 @@ fn greet(
                 .map(|text| (*text).to_owned())
                 .or_else(|| payload.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
-            shared.tell(number, connection.peer, EventKind::Fault { message });
+            let name = SessionName { number, peer: connection.peer, account: None };
+            shared.tell(Some(name), EventKind::Fault { message });
         }
         drop(seat);
         drop(alive);
     });
+}
+
+/// Says why a connection is not served.
+fn turn_away(stream: &TcpStream, peer: SocketAddr, shared: &Shared, reply: &Reply) {
+    say_last(stream, shared, reply);
+    let peer = longshore_net::normalise(peer);
+    let name = SessionName { number: shared.next_number(), peer, account: None };
+    shared.tell(Some(name), EventKind::SentAway { situation: reply.situation });
 }
 
 /// Runs a session to its end or to its panic. What it held is dropped either way and never polled again, so nobody
@@ -265,6 +179,6 @@ async fn contained(session: impl Future<Output = ()>) -> std::thread::Result<()>
 /// One reply without a session. A client that cannot take one line at once is not waited for.
 fn say_last(stream: &TcpStream, shared: &Shared, reply: &Reply) {
     let mut bytes = Vec::new();
-    reply.write(shared.config.texts.as_ref(), &mut bytes);
+    reply.write(shared.active().config.texts.as_ref(), &mut bytes);
     let _ = stream.try_write(&bytes);
 }

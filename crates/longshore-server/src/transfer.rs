@@ -19,6 +19,7 @@ use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::Direction;
 use longshore_storage::{Directory, Entry, Operation, Readable, Upload};
 
+use crate::bandwidth::Throttle;
 use crate::convert::{self, Opened, Tenant};
 use crate::data::Cancel;
 use crate::limits::{
@@ -57,17 +58,25 @@ impl From<longshore_storage::Error> for Stopped {
 
 type Result<T> = std::result::Result<T, Stopped>;
 
+/// What a transfer shares with the session.
+pub(crate) struct Hands {
+    pub(crate) pool: Pool,
+    pub(crate) cancel: Cancel,
+    /// Bytes moved so far.
+    pub(crate) moved: Arc<AtomicU64>,
+    /// The limits of bandwidth that hold for it.
+    pub(crate) throttle: Throttle,
+}
+
 /// Moves what `opened` holds over `socket`, and closes `socket`.
 pub(crate) async fn run(
     job: TransferJob,
     socket: DataSocket,
     opened: Opened,
     tenant: Arc<Tenant>,
-    pool: Pool,
-    cancel: Cancel,
-    moved: Arc<AtomicU64>,
+    hands: Hands,
 ) -> Moved {
-    let mut engine = Engine { job, socket, pool, cancel, moved };
+    let mut engine = Engine { job, socket, hands };
     let (result, opened) = match opened {
         Opened::File(file) => (engine.send_file(file).await, Opened::Nothing),
         Opened::Directory(directory) => {
@@ -77,7 +86,7 @@ pub(crate) async fn run(
         Opened::Upload(mut upload) => (engine.receive(upload.as_mut()).await, Opened::Upload(upload)),
         Opened::Nothing => (Ok(()), Opened::Nothing),
     };
-    let bytes = engine.moved.load(Ordering::Relaxed);
+    let bytes = engine.hands.moved.load(Ordering::Relaxed);
     let (end, cause) = match result {
         Ok(()) => (End::Complete, None),
         Err(stopped) => (stopped.end, stopped.cause),
@@ -94,9 +103,7 @@ enum Source {
 struct Engine {
     job: TransferJob,
     socket: DataSocket,
-    pool: Pool,
-    cancel: Cancel,
-    moved: Arc<AtomicU64>,
+    hands: Hands,
 }
 
 impl Engine {
@@ -112,14 +119,22 @@ impl Engine {
     /// Up to the length the file had when it was opened, which is what SIZE said.
     async fn send_in_kernel(&mut self, mut file: Box<dyn Readable>, length: u64) -> Result<()> {
         let mut offset = self.job.offset;
+        // What the limits of bandwidth let pass and has not been sent.
+        let mut granted = 0;
         // Full segments only, until the end is known. A connection that cannot be corked still works.
         let _ = self.socket.set_cork(true);
         while offset < length {
-            let count = SENDFILE_CHUNK_BYTES.min(usize::try_from(length - offset).unwrap_or(usize::MAX));
+            if granted == 0 {
+                let most = SENDFILE_CHUNK_BYTES.min(usize::try_from(length - offset).unwrap_or(usize::MAX));
+                granted = self.hands.throttle.chunk(most);
+                self.hands.pass(granted).await?;
+            }
+            let count = granted;
             self.warm(file.as_mut(), offset, count).await?;
             let descriptor = file.as_fd().ok_or(End::Reset)?;
             let sent =
-                pause(&self.job, &self.cancel, self.socket.send_file(descriptor, &mut offset, count)).await?;
+                pause(&self.job, &self.hands.cancel, self.socket.send_file(descriptor, &mut offset, count))
+                    .await?;
             let sent = match sent {
                 Ok(sent) => sent,
                 Err(error) => {
@@ -137,7 +152,8 @@ impl Engine {
             if sent == 0 {
                 return Err(End::Shrank.into());
             }
-            self.moved.fetch_add(sent as u64, Ordering::Relaxed);
+            self.hands.moved.fetch_add(sent as u64, Ordering::Relaxed);
+            granted -= sent.min(granted);
             if offset < length {
                 // A fast client must not keep the thread from other sessions.
                 tokio::task::yield_now().await;
@@ -177,7 +193,7 @@ impl Engine {
                     &encoded[..]
                 }
             };
-            send(&self.job, &mut self.socket, &self.cancel, &self.moved, bytes).await?;
+            send(&self.job, &mut self.socket, &self.hands, bytes).await?;
         }
         Ok(())
     }
@@ -209,22 +225,31 @@ impl Engine {
                     lines.write(entry, tenant);
                 }
                 if lines.out.len() >= LISTING_BUFFER_BYTES {
-                    send(&self.job, &mut self.socket, &self.cancel, &self.moved, &lines.out).await?;
+                    send(&self.job, &mut self.socket, &self.hands, &lines.out).await?;
                     lines.out.clear();
                 }
             },
         }
-        send(&self.job, &mut self.socket, &self.cancel, &self.moved, &lines.out).await
+        send(&self.job, &mut self.socket, &self.hands, &lines.out).await
     }
 
     async fn receive(&mut self, upload: &mut dyn Upload) -> Result<()> {
-        let mut buffer = Vec::with_capacity(UPLOAD_BUFFER_FIRST_BYTES);
+        // Under a limit of bandwidth no more is read at once than is paid for at once.
+        let first = self.hands.throttle.chunk(UPLOAD_BUFFER_FIRST_BYTES);
+        let mut buffer = Vec::with_capacity(first);
         let mut decoder = ascii::Decoder::new();
         let mut decoded = Vec::new();
         loop {
-            let read = wait(&self.job, &self.cancel, self.socket.read(&mut buffer)).await;
+            let read = wait(&self.job, &self.hands.cancel, self.socket.read(&mut buffer)).await;
+            let read = match read {
+                // What has come is paid for before more is taken: the client is slowed down by its full window.
+                Ok(count) => {
+                    self.hands.moved.fetch_add(count as u64, Ordering::Relaxed);
+                    self.hands.pass(count).await.map(|()| count)
+                }
+                Err(stopped) => Err(stopped),
+            };
             if let Ok(count) = read {
-                self.moved.fetch_add(count as u64, Ordering::Relaxed);
                 // Small reads are gathered, so that storage is asked for few large writes.
                 if count > 0 && buffer.len() < buffer.capacity() / 2 {
                     continue;
@@ -256,7 +281,7 @@ impl Engine {
                 Err(stopped) => return Err(stopped),
             }
             buffer.clear();
-            if filled && buffer.capacity() < UPLOAD_BUFFER_BYTES {
+            if filled && buffer.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
                 buffer.reserve_exact(UPLOAD_BUFFER_BYTES);
             }
         }
@@ -264,7 +289,7 @@ impl Engine {
 
     /// Waits for storage, whatever it takes: a job that has begun is not left behind.
     async fn storage<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T> {
-        Ok(self.pool.run(operation).await?)
+        Ok(self.hands.pool.run(operation).await?)
     }
 
     /// In order when all is through; else by a reset, so that no client takes a part for the whole. A client whose
@@ -354,19 +379,32 @@ fn lost(error: &io::Error) -> bool {
     )
 }
 
-async fn send(
-    job: &TransferJob,
-    socket: &mut DataSocket,
-    cancel: &Cancel,
-    moved: &AtomicU64,
-    mut bytes: &[u8],
-) -> Result<()> {
+async fn send(job: &TransferJob, socket: &mut DataSocket, hands: &Hands, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        let sent = wait(job, cancel, socket.write(bytes)).await?;
-        moved.fetch_add(sent as u64, Ordering::Relaxed);
-        bytes = &bytes[sent..];
+        let mut chunk = &bytes[..hands.throttle.chunk(bytes.len())];
+        hands.pass(chunk.len()).await?;
+        bytes = &bytes[chunk.len()..];
+        while !chunk.is_empty() {
+            let sent = wait(job, &hands.cancel, socket.write(chunk)).await?;
+            hands.moved.fetch_add(sent as u64, Ordering::Relaxed);
+            chunk = &chunk[sent..];
+        }
     }
     Ok(())
+}
+
+impl Hands {
+    /// Waits until the limits of bandwidth let these bytes pass. Nobody stalls meanwhile.
+    async fn pass(&self, bytes: usize) -> Result<()> {
+        if self.throttle.is_free() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(End::Cancelled.into()),
+            () = self.throttle.pass(bytes) => Ok(()),
+        }
+    }
 }
 
 /// No larger than the file.

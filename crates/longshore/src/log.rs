@@ -102,9 +102,10 @@ fn clock() -> String {
 }
 
 fn line(event: &Event) -> Option<String> {
-    let who = match &event.account {
-        Some(account) => format!("{account}@{}", event.peer.ip()),
-        None => event.peer.ip().to_string(),
+    let session = event.session.as_ref()?;
+    let who = match &session.account {
+        Some(account) => format!("{account}@{}", session.peer.ip()),
+        None => session.peer.ip().to_string(),
     };
     let text = match &event.kind {
         EventKind::LoggedIn => "logged in".to_owned(),
@@ -113,7 +114,7 @@ fn line(event: &Event) -> Option<String> {
             format!("login refused for {}: {reason}", display(user))
         }
         EventKind::SentAway { situation } => format!("sent away: {} ({})", situation.id(), situation.code()),
-        EventKind::Transfer { verb, direction, path, offset, bytes, duration, situation, cause } => {
+        EventKind::Transfer { verb, direction, path, offset, bytes, duration, situation, cause, .. } => {
             let mut text = transfer(*verb, *direction, *bytes, *duration, situation.code());
             text.push_str(&path.to_string());
             if *offset > 0 {
@@ -142,7 +143,7 @@ fn line(event: &Event) -> Option<String> {
         }
         _ => return None,
     };
-    Some(format!("#{} {who} {text}", event.session))
+    Some(format!("#{} {who} {text}", session.number))
 }
 
 fn transfer(verb: Verb, direction: Direction, bytes: u64, duration: Duration, code: u16) -> String {
@@ -186,20 +187,33 @@ fn time(duration: Duration) -> String {
 mod tests {
     use longshore_path::VirtualPath;
     use longshore_server::reply::Situation;
+    use longshore_server::{Representation, SessionName};
 
     use super::*;
 
     #[track_caller]
     fn check(kind: EventKind, expected: &str) {
         let account = Some("alice".into());
-        let event = Event { session: 7, peer: "192.0.2.1:5".parse().unwrap(), account, kind };
+        let session = Some(SessionName { number: 7, peer: "192.0.2.1:5".parse().unwrap(), account });
+        let event = Event { session, kind };
         assert_eq!(line(&event).as_deref(), Some(expected));
     }
 
     fn transferred(verb: Verb, direction: Direction, bytes: u64, situation: Situation) -> EventKind {
         let path = VirtualPath::new(b"/a b\n".strip_suffix(b"\n").unwrap()).unwrap();
         let duration = Duration::from_millis(1200);
-        EventKind::Transfer { verb, direction, path, offset: 0, bytes, duration, situation, cause: None }
+        let representation = Representation::Image;
+        EventKind::Transfer {
+            verb,
+            direction,
+            path,
+            representation,
+            offset: 0,
+            bytes,
+            duration,
+            situation,
+            cause: None,
+        }
     }
 
     #[test]

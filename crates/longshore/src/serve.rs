@@ -231,8 +231,11 @@ fn configuration(settings: &Settings, trees: Trees) -> Config {
         },
         passive_ports: settings.passive_ports.clone(),
         clear_passwords: settings.allow_clear_passwords,
-        max_sessions: limits.sessions,
-        max_sessions_per_address: limits.sessions_per_address,
+        limits: longshore_server::Limits {
+            sessions: limits.sessions,
+            sessions_per_address: limits.sessions_per_address,
+            ..longshore_server::Limits::default()
+        },
         durability: settings.durability,
         ..Config::new(MemoryAccounts::new(), trees)
     }

@@ -10,7 +10,7 @@ use super::arrangement::Route;
 use super::login::Login;
 use super::session::{Session, Stage, Then};
 use super::settings::{Pair, Restart};
-use super::{DataEvent, DataOp, Ending, Event, Output, StorageOp, StorageOutcome, UploadStart};
+use super::{DataEvent, DataOp, Ending, Event, Output, QuotaStatus, StorageOp, StorageOutcome, UploadStart};
 use crate::address::{self, Eprt, EpsvArgument};
 use crate::command::{Command, Mode, Options, Representation, Site, Structure};
 use crate::limits::{ACTIVE_PORT_MINIMUM, STATUS_LIMIT_ENTRIES};
@@ -107,6 +107,9 @@ impl Session {
                 self.answer(verb, Reply::new(situation));
             }
             Command::Mlst(raw) => self.mlst(verb, raw),
+            Command::Stat(None) if matches!(&self.login, Login::In(login) if login.quota) => {
+                self.ask_storage(verb, StorageOp::Quota, Then::AnswerQuota);
+            }
             Command::Stat(None) => {
                 let reply = self.status(None);
                 self.answer(verb, reply);
@@ -148,6 +151,13 @@ impl Session {
             }
             Command::Help(Some(name)) => self.help(verb, &name),
             Command::Site(Site::Help) => self.answer(verb, Reply::new(Situation::HelpSite)),
+            Command::Site(Site::Chmod(mode, raw)) => {
+                if let Some(path) = self.path(verb, &raw) {
+                    let then = Then::AnswerMode { path: path.clone(), mode };
+                    self.ask_storage(verb, StorageOp::SetMode(path, mode), then);
+                }
+            }
+            Command::Site(Site::Quota) => self.ask_storage(verb, StorageOp::Quota, Then::AnswerQuota),
             Command::Site(Site::Unknown(command)) => {
                 self.answer(verb, Reply::new(Situation::SiteUnknown).with("command", command));
             }
@@ -320,14 +330,16 @@ impl Session {
                 };
                 self.answer(verb, reply.with("bytes", bytes));
             }
+            (Then::AnswerQuota, outcome) => self.answer_quota(verb, outcome),
             (then, StorageOutcome::Failed(failure)) => {
                 let path = match &then {
                     Then::Answer { path, .. }
                     | Then::Enter { path }
                     | Then::RememberSource { path }
                     | Then::AnswerRename { to: path, .. }
+                    | Then::AnswerMode { path, .. }
                     | Then::AnswerTime { path, .. } => path,
-                    Then::AnswerSpace { .. } => unreachable!("answered above"),
+                    Then::AnswerSpace { .. } | Then::AnswerQuota => unreachable!("answered above"),
                 };
                 let mut reply = self.failure(verb, failure, path);
                 if let Then::AnswerRename { from, .. } = &then {
@@ -358,8 +370,38 @@ impl Session {
                 self.push(Output::Event(Event::Changed { verb, path, to: None }));
                 self.answer(verb, reply);
             }
+            (Then::AnswerMode { path, mode }, _) => {
+                let reply = Reply::new(Situation::FileModeSet).with("path", &path);
+                self.push(Output::Event(Event::Changed { verb, path, to: None }));
+                self.answer(verb, reply.with("mode", format!("{mode:04o}")));
+            }
             (Then::Answer { situation, path }, outcome) => self.answer_about(verb, situation, path, outcome),
         }
+    }
+
+    fn answer_quota(&mut self, verb: Verb, outcome: StorageOutcome) {
+        let lines: Vec<Vec<u8>> = match outcome {
+            StorageOutcome::Quota(Some(quota)) => quota_lines(quota).into(),
+            StorageOutcome::Failed(_) if verb == Verb::Stat => {
+                vec![b"quota: cannot be told at the moment".to_vec()]
+            }
+            StorageOutcome::Failed(failure) => {
+                let root = VirtualPath::root();
+                let reply = self.failure(verb, failure, &root);
+                return self.answer(verb, reply);
+            }
+            _ => vec![b"quota: none".to_vec()],
+        };
+        let reply = if verb == Verb::Stat {
+            self.status_with(None, lines)
+        } else {
+            let account = match &self.login {
+                Login::In(login) => login.account.clone(),
+                Login::Out { .. } => String::new(),
+            };
+            Reply::new(Situation::Quota).with("account", account).with_lines(lines)
+        };
+        self.answer(verb, reply);
     }
 
     fn answer_about(&mut self, verb: Verb, situation: Situation, path: VirtualPath, outcome: StorageOutcome) {
@@ -426,6 +468,10 @@ impl Session {
 
     /// The answer to STAT without an argument (RFC 959 section 4.1.3), with the bytes that have moved so far.
     pub(super) fn status(&self, bytes: Option<u64>) -> Reply {
+        self.status_with(bytes, Vec::new())
+    }
+
+    fn status_with(&self, bytes: Option<u64>, more: Vec<Vec<u8>>) -> Reply {
         let mut lines = vec![format!("connected from {} to {}", self.connection.peer, self.connection.local)];
         lines.push(match &self.login {
             Login::In(login) => format!("logged in as {}, in {}", login.account, login.directory),
@@ -449,7 +495,7 @@ impl Session {
             (_, Ok(Route::Active { to })) => format!("the data connection will go to {to}"),
             (_, Err(_)) => "no data connection is arranged".to_owned(),
         });
-        let lines = lines.into_iter().map(String::into_bytes).collect();
+        let lines = lines.into_iter().map(String::into_bytes).chain(more).collect();
         Reply::new(Situation::Status).with_lines(lines)
     }
 }
@@ -464,6 +510,19 @@ fn quoted(path: &VirtualPath) -> Vec<u8> {
         }
     }
     out
+}
+
+fn quota_lines(quota: QuotaStatus) -> [Vec<u8>; 2] {
+    let line = |used: u64, limit: Option<u64>, of: &str| {
+        let line = match limit {
+            Some(limit) => {
+                format!("quota: {used} of {limit} {of} used, {} left", limit.saturating_sub(used))
+            }
+            None => format!("quota: {used} {of} used, no limit"),
+        };
+        line.into_bytes()
+    };
+    [line(quota.bytes, quota.limit_bytes, "bytes"), line(quota.files, quota.limit_files, "files")]
 }
 
 fn time_text(time: UnixTime) -> Vec<u8> {

@@ -10,7 +10,7 @@ use super::session::{Session, Stage};
 use super::settings::{Pair, Settings};
 use super::{Event, LoginOutcome, LoginRequest, OperationId, Output};
 use crate::command::Secret;
-use crate::limits::{LOGIN_ATTEMPTS, LOGIN_DELAY_SECONDS};
+use crate::limits::{LOGIN_ATTEMPTS, LOGIN_DELAY_LIMIT_SECONDS, LOGIN_DELAY_SECONDS};
 use crate::reply::{Reply, Situation};
 use crate::verbs::Verb;
 
@@ -28,6 +28,7 @@ pub(super) enum Login {
 pub(super) struct LoggedIn {
     pub(super) account: String,
     pub(super) directory: VirtualPath,
+    pub(super) quota: bool,
 }
 
 impl Session {
@@ -75,18 +76,25 @@ impl Session {
             _ => return,
         };
         match outcome {
-            LoginOutcome::Accepted { account, directory } => {
+            LoginOutcome::Accepted { account, directory, quota } => {
                 self.stage = Stage::Idle;
                 self.timers.last_activity = self.now;
                 self.push(Output::Event(Event::LoggedIn { account: account.clone() }));
                 let reply = Reply::new(Situation::LoggedIn).with("account", account.clone().into_bytes());
-                self.login = Login::In(LoggedIn { account, directory });
+                self.login = Login::In(LoggedIn { account, directory, quota });
                 self.answer(Verb::Pass, reply);
             }
-            LoginOutcome::Rejected => {
+            LoginOutcome::Rejected { earlier } => {
                 self.timers.failed_logins += 1;
-                let delay = Duration::from_secs(LOGIN_DELAY_SECONDS) * self.timers.failed_logins;
-                self.stage = Stage::AwaitDelay { until: self.now + delay, user };
+                let failed = u64::from(self.timers.failed_logins.max(earlier.saturating_add(1)));
+                let seconds = failed.saturating_mul(LOGIN_DELAY_SECONDS).min(LOGIN_DELAY_LIMIT_SECONDS);
+                self.stage = Stage::AwaitDelay { until: self.now + Duration::from_secs(seconds), user };
+            }
+            LoginOutcome::Banned { seconds } => {
+                let situation = Situation::Banned;
+                self.push(Output::Event(Event::LoginRefused { user, situation }));
+                let address = self.connection.peer.ip().to_string();
+                self.say_goodbye(Reply::new(situation).with("address", address).with("seconds", seconds));
             }
         }
     }

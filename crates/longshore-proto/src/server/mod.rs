@@ -127,7 +127,9 @@ pub enum Input<'a> {
     Data(OperationId, DataEvent),
     /// The moment named by [`Session::deadline`] has come (or passed, or not yet: the session looks).
     Timeout,
-    /// The server wants to end.
+    /// The server wants to end: what was read is still carried out, and nothing after it.
+    Drain,
+    /// The server ends: what runs is stopped.
     Shutdown,
 }
 
@@ -177,9 +179,32 @@ pub enum LoginOutcome {
         account: String,
         /// Where the session begins.
         directory: VirtualPath,
+        /// Whether it has a quota, of which STAT tells.
+        quota: bool,
     },
     /// No, for a reason that only the log learns.
-    Rejected,
+    Rejected {
+        /// Logins that failed from the same address before this one, where somebody counts them.
+        earlier: u32,
+    },
+    /// Too many failed from this address, and nobody looked at this one.
+    Banned {
+        /// For how long yet.
+        seconds: u64,
+    },
+}
+
+/// How much of its quota an account has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaStatus {
+    /// Bytes in use.
+    pub bytes: u64,
+    /// Bytes that may be in use; `None` without limit.
+    pub limit_bytes: Option<u64>,
+    /// Files in use.
+    pub files: u64,
+    /// Files that may be in use; `None` without limit.
+    pub limit_files: Option<u64>,
 }
 
 /// What a session asks of storage. All paths are absolute; rights are checked by whoever carries it out.
@@ -208,6 +233,10 @@ pub enum StorageOp {
     Modified(VirtualPath),
     /// Answered by `Done`.
     SetModified(VirtualPath, UnixTime),
+    /// Answered by `Done`.
+    SetMode(VirtualPath, u32),
+    /// The quota of the account. Answered by `Quota`.
+    Quota,
     /// The line of facts for MLST, without its end. Answered by `Lines`.
     Facts(VirtualPath, Facts),
     /// Lines for STAT, without their ends. Answered by `Lines`, or `TooMany`.
@@ -274,6 +303,8 @@ pub enum StorageOutcome {
     TooMany,
     /// Octets; `None` where nobody knows.
     FreeSpace(Option<u64>),
+    /// How much of it is used; `None` without a quota.
+    Quota(Option<QuotaStatus>),
     /// It is open.
     Opened,
     /// It is open, under this final name.

@@ -48,6 +48,8 @@ pub struct Session {
     held: bool,
     /// Whether ABOR found something to stop when it was read; its answer comes later.
     stopped_something: bool,
+    /// The server wants to end: when nothing is left to do, this session does.
+    draining: bool,
 }
 
 /// What the running command waits for.
@@ -84,6 +86,10 @@ pub(super) enum Then {
     AnswerTime { path: VirtualPath, time: crate::time::UnixTime },
     /// ALLO.
     AnswerSpace { bytes: u64 },
+    /// SITE CHMOD.
+    AnswerMode { path: VirtualPath, mode: u32 },
+    /// SITE QUOTA, STAT.
+    AnswerQuota,
 }
 
 /// What is left of the control connection.
@@ -125,6 +131,7 @@ impl Session {
             next_id: 0,
             held: false,
             stopped_something: false,
+            draining: false,
         };
         session.push(Output::Reply(Reply::new(Situation::Greeting)));
         session
@@ -145,6 +152,7 @@ impl Session {
             Input::Storage(id, outcome) => self.handle_storage(id, outcome),
             Input::Data(id, event) => self.handle_data(id, event),
             Input::Timeout => self.handle_timeout(),
+            Input::Drain => self.draining = true,
             Input::Shutdown => self.handle_shutdown(),
         }
         self.close_if_done();
@@ -493,8 +501,11 @@ impl Session {
     }
 
     fn close_if_done(&mut self) {
-        let Control::Lost(ending) = self.control else {
-            return;
+        let ending = match self.control {
+            Control::Lost(ending) => ending,
+            // Whoever was read is answered; what comes from now on finds the 421.
+            Control::Open { .. } if self.draining => Ending::Said(Situation::Shutdown),
+            Control::Open { .. } | Control::Quitting => return,
         };
         let done = match &self.stage {
             Stage::Idle => self.waiting.is_empty(),

@@ -412,7 +412,7 @@ impl World {
             self.now,
             Input::Storage(id, StorageOutcome::Failed(longshore_proto::verbs::Failure::Fault)),
         );
-        self.session.handle(self.now, Input::Login(id, LoginOutcome::Rejected));
+        self.session.handle(self.now, Input::Login(id, LoginOutcome::Rejected { earlier: 0 }));
         self.session.handle(self.now, Input::Data(id, DataEvent::NoPort));
         self.settle();
     }
@@ -424,7 +424,8 @@ impl World {
             Work::Login(request) => {
                 let known =
                     request.password.0 == b"secret" || request.user.eq_ignore_ascii_case(b"anonymous");
-                let outcome = if known { World::welcome(&request.user) } else { LoginOutcome::Rejected };
+                let outcome =
+                    if known { World::welcome(&request.user) } else { LoginOutcome::Rejected { earlier: 0 } };
                 self.hand_in_login(id, outcome);
             }
             Work::Storage(op) => {
@@ -466,7 +467,7 @@ impl World {
 
     pub fn welcome(user: &[u8]) -> LoginOutcome {
         let account = String::from_utf8_lossy(user).into_owned();
-        LoginOutcome::Accepted { account, directory: VirtualPath::root() }
+        LoginOutcome::Accepted { account, directory: VirtualPath::root(), quota: false }
     }
 
     /// An older port ends, then a newer one is had.

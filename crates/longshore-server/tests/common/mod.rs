@@ -77,6 +77,8 @@ impl Setup {
         let mut config = Config::new(accounts(), Trees::one("files", backend));
         // The order of writes and syncs is tested where the store is; here it would only take time.
         config.durability = Durability::None;
+        // What runs is stopped at once: few tests are about how a server lets it finish.
+        config.limits.drain_grace = Duration::ZERO;
         Setup { config, addresses: vec![HERE, HERE_V6], ports: 8, worker_threads: 2 }
     }
 
@@ -260,8 +262,10 @@ impl longshore_server::Observer for Events {
 }
 
 impl Events {
-    pub(crate) fn all(&self) -> Vec<Event> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Those of sessions, not of the server as a whole.
+    pub(crate) fn of_sessions(&self) -> Vec<Event> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().filter(|event| event.session.is_some()).cloned().collect()
     }
 
     /// The first `count` events of which `wanted` makes something, once they have been told.

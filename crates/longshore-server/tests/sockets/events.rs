@@ -14,7 +14,7 @@ type Told = (Verb, Direction, String, u64, u64, Situation);
 fn transfers(event: &Event) -> Option<Told> {
     match &event.kind {
         EventKind::Transfer { verb, direction, path, offset, bytes, situation, .. } => {
-            assert_eq!(event.account.as_deref(), Some(USER));
+            assert_eq!(event.account(), Some(USER));
             Some((*verb, *direction, path.to_string(), *offset, *bytes, *situation))
         }
         _ => None,
@@ -56,7 +56,7 @@ fn every_transfer_is_told_once() {
         client.expect(226);
         client.quit();
         server.events().sessions_ended(1);
-        let told: Vec<Told> = server.events().all().iter().filter_map(transfers).collect();
+        let told: Vec<Told> = server.events().of_sessions().iter().filter_map(transfers).collect();
         let expected: &[(Verb, Direction, &str, u64, u64, Situation)] = &[
             (Verb::Stor, Receive, "/file", 0, 200_000, Situation::Stored),
             (Verb::Retr, Send, "/file", 0, 200_000, Situation::Sent),
@@ -98,8 +98,8 @@ fn a_session_from_its_beginning_to_its_end() {
     client.command("RMD dir", 250);
     client.quit();
     server.events().sessions_ended(1);
-    let told = server.events().all();
-    assert!(told.iter().all(|event| event.peer == peer && event.session == 1));
+    let told = server.events().of_sessions();
+    assert!(told.iter().flat_map(|event| &event.session).all(|name| name.peer == peer && name.number == 1));
     let kinds: Vec<String> = told
         .iter()
         .map(|event| match &event.kind {
@@ -129,8 +129,8 @@ fn a_session_from_its_beginning_to_its_end() {
             "Ended { why: Quit }",
         ]
     );
-    assert_eq!(told[0].account, None);
-    assert!(told[1..].iter().all(|event| event.account.as_deref() == Some(USER)));
+    assert_eq!(told[0].account(), None);
+    assert!(told[1..].iter().all(|event| event.account() == Some(USER)));
 }
 
 /// Passwords that were right, wrong, in the wrong place, or typed where the name belongs.
@@ -153,7 +153,7 @@ fn no_event_shows_a_password() {
     client.command("PASS hunter5@hunter5", 230);
     client.quit();
     server.events().sessions_ended(1);
-    let told = format!("{:?}", server.events().all());
+    let told = format!("{:?}", server.events().of_sessions());
     for secret in [PASSWORD, "hunter2", "hunter3", "hunter4", "hunter5"] {
         let as_numbers: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
         assert!(!told.contains(secret) && !told.contains(&as_numbers.join(", ")), "{secret}");
@@ -162,10 +162,13 @@ fn no_event_shows_a_password() {
 
 #[test]
 fn a_client_that_is_sent_away_is_told_of() {
-    let server = Setup::of(Memory::new()).with(|config| config.max_sessions = 0).start();
+    let server = Setup::of(Memory::new()).with(|config| config.limits.sessions = 0).start();
     let mut client = crate::common::Client::connect(server.address(HERE));
     client.expect(Situation::Full);
     client.expect_end();
-    let told = server.events().wait_for(1, |event| Some(format!("{:?}", event.kind)));
-    assert_eq!(told, ["SentAway { situation: Full }"]);
+    let told = server.events().wait_for(1, |event| match event.kind {
+        EventKind::SentAway { situation } => Some(situation),
+        _ => None,
+    });
+    assert_eq!(told, [Situation::Full]);
 }

@@ -179,7 +179,7 @@ fn arguments_that_are_wrong() {
         ("OPTS NOTHING", Situation::OptionUnknown),
         ("AUTH TLS", Situation::NotOffered),
         ("SMNT /", Situation::NotOffered),
-        ("SITE CHMOD 777 x", Situation::SiteUnknown),
+        ("SITE XYZZY 777 x", Situation::SiteUnknown),
         ("HELP XYZZY", Situation::HelpUnknown),
     ] {
         client.command(line, expected);

@@ -280,7 +280,7 @@ fn a_client_that_never_reads_answers_is_given_up() {
     while stream.write("HELP\r\n".repeat(1000).as_bytes()).is_ok() {}
     let limit = std::time::Instant::now() + PATIENCE;
     let ended = || {
-        let told = server.events().all();
+        let told = server.events().of_sessions();
         told.iter().any(|event| matches!(event.kind, longshore_server::EventKind::Ended { .. }))
     };
     while !ended() {

@@ -113,7 +113,7 @@ fn time_outs_are_told() {
 /// An observer sees every session that was sent away; each one that ends makes room.
 #[test]
 fn all_sessions_are_in_use() {
-    let server = Setup::of(Memory::new()).with(|config| config.max_sessions = 3).start();
+    let server = Setup::of(Memory::new()).with(|config| config.limits.sessions = 3).start();
     let mut sessions = [server.anna(), server.anna_at(HERE_V6), server.client()];
     for at in [HERE, HERE_V6] {
         let mut client = Client::connect(server.address(at));
@@ -148,8 +148,8 @@ fn sessions_of_one_address() {
     let own = ELSEWHERE;
     let server = Setup::of(Memory::new())
         .with(|config| {
-            config.max_sessions_per_address = 2;
-            config.is_home = |address| address == HERE;
+            config.limits.sessions_per_address = 2;
+            config.limits.exempt = vec![HERE.into()];
         })
         .listening(own)
         .start();
@@ -200,9 +200,10 @@ fn many_sessions_come_and_go() {
         }
     }
     server.events().sessions_ended(200);
-    let mut numbers = server
-        .events()
-        .wait_for(200, |event| matches!(event.kind, EventKind::Connected).then_some(event.session));
+    let mut numbers = server.events().wait_for(200, |event| {
+        matches!(event.kind, EventKind::Connected)
+            .then(|| event.session.as_ref().map_or(0, |name| name.number))
+    });
     numbers.sort_unstable();
     assert!(numbers.iter().copied().eq(1..=200), "{numbers:?}");
 }

@@ -1,0 +1,169 @@
+//! How many sessions there are: in all, by address, by account.
+//!
+//! Not inside: what becomes of whoever finds no seat. A seat is given back when its value is dropped.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use longshore_accounts::{Account, Network, Rejection};
+use longshore_proto::reply::{Reply, Situation};
+
+use crate::bandwidth::Rate;
+use crate::config::Limits;
+
+/// Counts the sessions.
+#[derive(Default)]
+pub(crate) struct Seats(Mutex<Taken>);
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_client: HashMap<Network, usize>,
+    /// As many as accounts that came in since the start. They stay when nobody is logged in, because their limits of
+    /// bandwidth reach over sessions.
+    by_account: HashMap<Arc<str>, Arc<Crew>>,
+}
+
+/// A session's place.
+pub(crate) struct Seat {
+    seats: Arc<Seats>,
+    client: Network,
+}
+
+/// All sessions of one account.
+pub(crate) struct Crew {
+    pub(crate) name: Arc<str>,
+    pub(crate) upload: Arc<Rate>,
+    pub(crate) download: Arc<Rate>,
+    sessions: Mutex<u32>,
+}
+
+/// A session's place among those of its account.
+pub(crate) struct CrewSeat(pub(crate) Arc<Crew>);
+
+impl Seats {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // Nothing panics while it is locked, and the counts would still be true.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.taken().all
+    }
+
+    /// A place for a client, else what to tell it. `most` is the limit in force, which descriptors may make smaller
+    /// than the configured one.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        address: IpAddr,
+        limits: &Limits,
+        most: usize,
+    ) -> Result<Seat, Reply> {
+        let client = Network::of_client(address);
+        let mut taken = self.taken();
+        if taken.all >= most {
+            return Err(Reply::new(Situation::Full).with("limit", most));
+        }
+        let here = taken.by_client.get(&client).copied().unwrap_or(0);
+        if here >= limits.sessions_per_address && !limits.is_exempt(address) {
+            return Err(Reply::new(Situation::FullForAddress)
+                .with("limit", limits.sessions_per_address)
+                .with("address", address.to_string()));
+        }
+        taken.all += 1;
+        taken.by_client.insert(client, here + 1);
+        Ok(Seat { seats: self.clone(), client })
+    }
+
+    /// A place among the sessions of an account. Its limits of bandwidth are from now on those of `account`.
+    pub(crate) fn join(&self, account: &Account) -> Result<CrewSeat, Rejection> {
+        let crew = {
+            let mut taken = self.taken();
+            match taken.by_account.get(account.name.as_str()) {
+                Some(crew) => crew.clone(),
+                None => {
+                    let name: Arc<str> = account.name.as_str().into();
+                    let crew = Arc::new(Crew {
+                        name: name.clone(),
+                        upload: Arc::default(),
+                        download: Arc::default(),
+                        sessions: Mutex::default(),
+                    });
+                    taken.by_account.insert(name, crew.clone());
+                    crew
+                }
+            }
+        };
+        let mut sessions = crew.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if account.limits.sessions.is_some_and(|most| *sessions >= most) {
+            return Err(Rejection::TooManySessions);
+        }
+        *sessions += 1;
+        drop(sessions);
+        crew.upload.set(account.limits.upload_bytes_per_second);
+        crew.download.set(account.limits.download_bytes_per_second);
+        Ok(CrewSeat(crew))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken();
+        taken.all -= 1;
+        if let Some(count) = taken.by_client.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+impl Drop for CrewSeat {
+    fn drop(&mut self) {
+        *self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn by_address_and_in_all() {
+        let seats = Arc::new(Seats::default());
+        let limits = Limits { sessions_per_address: 2, ..Limits::default() };
+        let take = |text: &str| seats.take(address(text), &limits, 6).map_err(|reply| reply.situation);
+        let first = take("192.0.2.1").expect("there is room");
+        let _second = take("192.0.2.1").expect("there is room");
+        assert_eq!(take("192.0.2.1").err(), Some(Situation::FullForAddress));
+        drop(first);
+        let _again = take("192.0.2.1").expect("one has left");
+        // One network of IPv6 is one client.
+        let _third = take("2001:db8::1").expect("there is room");
+        let _fourth = take("2001:db8::2").expect("there is room");
+        assert_eq!(take("2001:db8::3").err(), Some(Situation::FullForAddress));
+        let _fifth = take("2001:db8:0:1::3").expect("another network");
+        // The loopback is exempt, but not from the number in all.
+        let _sixth = take("127.0.0.1").expect("there is room");
+        assert_eq!(take("127.0.0.1").err(), Some(Situation::Full));
+        assert_eq!(seats.count(), 6);
+    }
+
+    #[test]
+    fn by_account() {
+        let seats = Seats::default();
+        let mut account = Account::new("anna", "files");
+        account.limits.sessions = Some(1);
+        let seat = seats.join(&account).expect("there is room");
+        assert_eq!(seats.join(&account).err(), Some(Rejection::TooManySessions));
+        let _other = seats.join(&Account::new("bert", "files")).expect("another account");
+        drop(seat);
+        let _seat = seats.join(&account).expect("the first has left");
+    }
+}
