@@ -11,13 +11,15 @@ use longshore_proto::limits::STATUS_LIMIT_ENTRIES;
 use longshore_proto::listing::{self, Item, ItemKind, Rights};
 use longshore_proto::server::{StorageOp, StorageOutcome, UploadStart};
 use longshore_proto::time::UnixTime;
-use longshore_proto::verbs::Failure;
+use longshore_proto::verbs::{Direction, Failure};
 use longshore_storage::{
     Abandoned, Backend, Directory, Durability, Entry, Error, ErrorKind, Kind, Readable, Timestamp, Upload,
     UploadPlan, UploadRequest,
 };
 
+use crate::bandwidth::{Pace, Throttle};
 use crate::seats::CrewSeat;
+use crate::server::Shared;
 use crate::work::Pool;
 
 /// Somebody who is logged in, with the files that account sees.
@@ -25,6 +27,7 @@ pub(crate) struct Tenant {
     pub(crate) account: Account,
     /// Its place among the sessions of the account.
     pub(crate) crew: CrewSeat,
+    pub(crate) pace: Pace,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) durability: Durability,
 }
@@ -228,6 +231,15 @@ async fn attempt(
 }
 
 impl Tenant {
+    /// All limits of bandwidth that hold for a transfer.
+    pub(crate) fn throttle(&self, direction: Direction, shared: &Shared) -> Throttle {
+        let crew = &self.crew.0;
+        match direction {
+            Direction::Receive => self.pace.upload([&crew.upload, &shared.upload]),
+            Direction::Send => self.pace.download([&crew.download, &shared.download]),
+        }
+    }
+
     fn may(&self, permission: Permission, path: &VirtualPath) -> longshore_storage::Result<()> {
         if self.account.permissions_at(path).allows(permission) {
             Ok(())

@@ -21,11 +21,11 @@ use longshore_proto::server::{
     self, Connection, DataEvent, DataOp, Input, LoginOutcome, Moment, OperationId, Output, Session,
     StorageOp, StorageOutcome, Takes, TransferJob,
 };
-use longshore_proto::verbs::{Direction, Verb};
+use longshore_proto::verbs::Verb;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::bandwidth::{Rate, Throttle};
+use crate::bandwidth::Pace;
 use crate::convert::{self, Opened, Performed, Tenant};
 use crate::data::{self, Cancel, DataConnection};
 use crate::events::{Event, EventKind, SessionName, Speaker};
@@ -70,9 +70,6 @@ struct Transfer {
     opened: Opened,
     opened_at: Option<Instant>,
     socket: Option<DataSocket>,
-    /// The session's own limits of bandwidth, up and down.
-    upload: Arc<Rate>,
-    download: Arc<Rate>,
     running: Pending<(OperationId, Arrived)>,
     cancel: Cancel,
     moved: Arc<AtomicU64>,
@@ -262,15 +259,17 @@ impl Driver {
         let crew = self.shared.seats.join(&account)?;
         let (limits, rates) = (&account.limits, &active.config.limits.rates);
         let either = |own: Option<u64>, all: Option<std::num::NonZeroU64>| own.or(all.map(Into::into));
-        self.transfer.upload.set(either(limits.session_upload_bytes_per_second, rates.session_upload));
-        self.transfer.download.set(either(limits.session_download_bytes_per_second, rates.session_download));
+        let pace = Pace::new(
+            either(limits.session_upload_bytes_per_second, rates.session_upload),
+            either(limits.session_download_bytes_per_second, rates.session_download),
+        );
         let outcome = LoginOutcome::Accepted {
             account: account.name.clone(),
             directory: account.directory.clone(),
             quota: limits.quota_bytes.is_some() || limits.quota_files.is_some(),
         };
         let durability = active.config.durability;
-        self.tenant = Some(Arc::new(Tenant { account, crew, backend, durability }));
+        self.tenant = Some(Arc::new(Tenant { account, crew, pace, backend, durability }));
         Ok(outcome)
     }
 
@@ -403,21 +402,12 @@ impl Driver {
             pool: self.shared.pool.clone(),
             cancel: self.transfer.cancel.clone(),
             moved,
-            throttle: self.throttle(job.direction, &tenant),
+            throttle: tenant.throttle(job.direction, &self.shared),
         };
         self.transfer.representation = job.representation;
         self.transfer.running = Some(Box::pin(async move {
             (id, Arrived::Moved(transfer::run(job, socket, opened, tenant, hands).await))
         }));
-    }
-
-    /// All limits of bandwidth that hold for a transfer.
-    fn throttle(&self, direction: Direction, tenant: &Tenant) -> Throttle {
-        let crew = &tenant.crew.0;
-        match direction {
-            Direction::Receive => Throttle::of([&self.transfer.upload, &crew.upload, &self.shared.upload]),
-            Direction::Send => Throttle::of([&self.transfer.download, &crew.download, &self.shared.download]),
-        }
     }
 
     /// Tells the lines of a reply that has just been written.

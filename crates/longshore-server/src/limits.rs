@@ -23,8 +23,10 @@ pub const WATCHED_ADDRESSES: usize = 65_536;
 pub const DESCRIPTOR_RESERVE: usize = 64;
 /// How long transfers may go on when the server drains.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(30);
-/// How far a limit of bandwidth may be overdrawn, as time at that bandwidth, and how much of it is moved at once.
-pub const BANDWIDTH_SLACK: Duration = Duration::from_millis(20);
+/// How much is moved at once under a limit of bandwidth, as time at that bandwidth.
+pub const BANDWIDTH_CHUNK_TIME: Duration = Duration::from_millis(20);
+/// How much of a limit of bandwidth that was not used can still be used, as time at that bandwidth.
+pub const BANDWIDTH_CREDIT: Duration = Duration::from_millis(100);
 /// The least that is moved at once under a limit of bandwidth.
 pub const BANDWIDTH_CHUNK_LEAST_BYTES: usize = 512;
 /// Passive ports, below the range from which Linux takes ports for outgoing connections (32768-60999).
