@@ -12,30 +12,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use longshore_accounts::{Account, Attempt, Rejection, Verdict};
+use longshore_accounts::{Rejection, Verdict};
 use longshore_net::{DataSocket, PeerRule, ReserveError, Urgency};
 use longshore_proto::command::Representation;
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
 use longshore_proto::server::{
-    self, Connection, DataEvent, DataOp, Input, LoginOutcome, Moment, OperationId, Output, Session,
-    StorageOp, StorageOutcome, Takes, TransferJob,
+    self, Connection, DataEvent, DataOp, Input, Moment, OperationId, Output, Session, StorageOp,
+    StorageOutcome, Takes, TransferJob,
 };
 use longshore_proto::verbs::Verb;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::bandwidth::Pace;
 use crate::convert::{self, Opened, Performed, Tenant};
 use crate::data::{self, Cancel, DataConnection};
 use crate::events::{Event, EventKind, SessionName, Speaker};
-use crate::limits::{
-    COMMANDS_PER_TURN, CONTROL_READ_BYTES, CONTROL_UNSENT_LIMIT_BYTES, CONTROL_WRITE_TIMEOUT, LINGER,
-};
+use crate::limits::{COMMANDS_PER_TURN, CONTROL_UNSENT_LIMIT_BYTES, CONTROL_WRITE_TIMEOUT, LINGER};
 use crate::server::{Active, Phase, Shared};
 use crate::trace;
 use crate::transfer::{self, Hands, Moved};
 use crate::unsent::Unsent;
+
+mod login;
+mod waiting;
+
+use waiting::beyond;
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
@@ -234,45 +236,6 @@ impl Driver {
         }
     }
 
-    fn logged_in(&mut self, verdict: Verdict) -> LoginOutcome {
-        let rejection = match verdict.and_then(|account| self.settle_in(account)) {
-            Ok(outcome) => return outcome,
-            Err(rejection) => rejection,
-        };
-        self.reading.rejection = Some(rejection);
-        if !rejection.is_guess() {
-            return LoginOutcome::Rejected { earlier: 0 };
-        }
-        let (address, active) = (self.connection.peer.ip(), self.shared.active());
-        let limits = &active.config.limits;
-        let failed = self.shared.defence.login_failed(address, limits, Instant::now());
-        if failed.banned {
-            self.tell(EventKind::Banned { address, duration: limits.ban });
-        }
-        LoginOutcome::Rejected { earlier: failed.earlier }
-    }
-
-    /// An account whose password was right: finds its files, its place among its sessions, and its limits.
-    fn settle_in(&mut self, account: Account) -> Result<LoginOutcome, Rejection> {
-        let active = self.shared.active();
-        let backend = active.config.trees.of(&account).ok_or(Rejection::Unavailable)?;
-        let crew = self.shared.seats.join(&account)?;
-        let (limits, rates) = (&account.limits, &active.config.limits.rates);
-        let either = |own: Option<u64>, all: Option<std::num::NonZeroU64>| own.or(all.map(Into::into));
-        let pace = Pace::new(
-            either(limits.session_upload_bytes_per_second, rates.session_upload),
-            either(limits.session_download_bytes_per_second, rates.session_download),
-        );
-        let outcome = LoginOutcome::Accepted {
-            account: account.name.clone(),
-            directory: account.directory.clone(),
-            quota: limits.quota_bytes.is_some() || limits.quota_files.is_some(),
-        };
-        let durability = active.config.durability;
-        self.tenant = Some(Arc::new(Tenant { account, crew, pace, backend, durability }));
-        Ok(outcome)
-    }
-
     /// Carries out what the session asks for. Commands that wait begin only while the client reads its answers and
     /// other sessions have had their turn.
     fn carry_out(&mut self) {
@@ -292,26 +255,7 @@ impl Driver {
                         self.trace_reply(begin);
                     }
                 }
-                Output::Login(id, request) => {
-                    let peer = self.connection.peer.ip();
-                    let active = self.shared.active();
-                    let banned = self.shared.defence.banned(peer, &active.config.limits, Instant::now());
-                    if let Some(left) = banned {
-                        let seconds = left.as_secs().max(1);
-                        self.hand_in(Input::Login(id, LoginOutcome::Banned { seconds }));
-                        continue;
-                    }
-                    let attempt = Attempt {
-                        week_minute: convert::week_minute(convert::now()),
-                        ..Attempt::new(request.user, request.password.0, peer)
-                    };
-                    let shared = self.shared.clone();
-                    self.work = Some(Box::pin(async move {
-                        let answer = active.config.accounts.authenticate(attempt);
-                        let verdict = shared.pool.judge(answer).await;
-                        Done::Login { id, verdict }
-                    }));
-                }
+                Output::Login(id, request) => self.begin_login(id, request),
                 Output::Logout => self.tenant = None,
                 Output::Storage(id, op) => self.begin_storage(id, op),
                 Output::Data(id, op) => self.begin_data(id, op),
@@ -491,128 +435,6 @@ impl Driver {
         false
     }
 
-    /// Waits for the first thing that happens.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
-        if let Some(work) = &mut self.work
-            && let Poll::Ready(done) = work.as_mut().poll(context)
-        {
-            self.work = None;
-            return Poll::Ready(Happening::Work(done));
-        }
-        if let Some(running) = &mut self.transfer.running
-            && let Poll::Ready((id, arrived)) = running.as_mut().poll(context)
-        {
-            self.transfer.running = None;
-            return Poll::Ready(Happening::Data(id, arrived));
-        }
-        // From here on it is a wait: nobody shall wait for a reply meanwhile.
-        if self.unsent.poll_flush(&self.stream, context).is_err() {
-            self.unsent.clear();
-            // A client that has already closed does not hear us, which ends nothing that it asked for.
-            if !self.reading.ended {
-                return self.broken();
-            }
-        }
-        if self.reading.held_back && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES {
-            // The client may wait for these answers before it sends a byte more.
-            return Poll::Ready(Happening::Read);
-        }
-        if let Poll::Ready(happening) = self.poll_control(context) {
-            return Poll::Ready(happening);
-        }
-        if let Some(shutdown) = &mut self.reading.shutdown
-            && let Poll::Ready(phase) = shutdown.as_mut().poll(context)
-        {
-            self.reading.shutdown = None;
-            return Poll::Ready(Happening::Phase(phase));
-        }
-        self.poll_deadline(context)
-    }
-
-    fn broken(&mut self) -> Poll<Happening> {
-        self.reading.ended = true;
-        // Else the time-out of what nobody will read would come again and again.
-        self.unsent.clear();
-        Poll::Ready(Happening::Reset)
-    }
-
-    fn poll_control(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
-        if self.reading.ended {
-            return Poll::Pending;
-        }
-        let takes = self.session.takes() == Takes::Lines && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES;
-        if !takes {
-            return self.poll_urgent(context);
-        }
-        self.reading.urgent = None;
-        loop {
-            match self.stream.poll_read_ready(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return self.broken(),
-                Poll::Ready(Ok(())) => {}
-            }
-            let mut bytes = [0; CONTROL_READ_BYTES];
-            match self.stream.try_read(&mut bytes) {
-                Ok(0) => {
-                    self.reading.ended = true;
-                    return Poll::Ready(Happening::EndOfInput);
-                }
-                Ok(count) => {
-                    self.lines.extend(&bytes[..count]);
-                    return Poll::Ready(Happening::Read);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return self.broken(),
-            }
-        }
-    }
-
-    /// Enough commands wait; only an ABOR announced by urgent data, or the end, is worth knowing.
-    fn poll_urgent(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
-        let stream = &self.stream;
-        let urgent = self.reading.urgent.get_or_insert_with(|| {
-            let stream = stream.clone();
-            Box::pin(async move { longshore_net::wait_urgent(&stream).await })
-        });
-        match urgent.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(Urgency::Urgent)) if self.session.takes() == Takes::Nothing => {
-                // Told once: what lies beyond the reach of the reading that follows stays pending all the while.
-                self.reading.urgent = Some(Box::pin(std::future::pending()));
-                Poll::Ready(Happening::Urgent)
-            }
-            // Nothing more to learn here until reading goes on.
-            Poll::Ready(Ok(Urgency::Urgent) | Err(_)) => {
-                self.reading.urgent = Some(Box::pin(std::future::pending()));
-                Poll::Pending
-            }
-            Poll::Ready(Ok(Urgency::Closed)) => self.broken(),
-        }
-    }
-
-    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
-        let session = self.session.deadline().map(|moment| self.started + moment.0);
-        let unsent = self.unsent.blocked_since().map(|since| since + CONTROL_WRITE_TIMEOUT);
-        let Some(at) = [session, unsent].into_iter().flatten().min() else {
-            return Poll::Pending;
-        };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        // A timer that fires early is set anew; most deadlines move on before they come, so it is not touched then.
-        if sleep.deadline() > at || (sleep.is_elapsed() && sleep.deadline() < at) {
-            sleep.as_mut().reset(at);
-        }
-        while sleep.as_mut().poll(context).is_ready() {
-            if sleep.deadline() >= at {
-                if unsent == Some(at) {
-                    return self.broken();
-                }
-                return Poll::Ready(Happening::Timeout);
-            }
-            sleep.as_mut().reset(at);
-        }
-        Poll::Pending
-    }
-
     /// Sends what is unsent and ends the connection so that the client reads all of it.
     async fn say_the_rest(&mut self) {
         self.data.release();
@@ -631,15 +453,6 @@ impl Driver {
         // Closing over unread bytes would be a reset, and the client might never see the last reply.
         let _ = tokio::time::timeout(LINGER, poll_fn(|context| read_away(stream, context))).await;
     }
-}
-
-/// Ready when the server has come nearer to its end than this.
-fn beyond(shared: &Shared, phase: Phase) -> Pin<Box<dyn Future<Output = Phase> + Send>> {
-    let mut phases = shared.phase.subscribe();
-    Box::pin(async move {
-        // A sender that is gone means the server is, too.
-        phases.wait_for(|now| *now > phase).await.map_or(Phase::Ending, |now| *now)
-    })
 }
 
 /// Ready when the client has closed.

@@ -24,7 +24,7 @@ pub const DESCRIPTOR_RESERVE: usize = 64;
 /// How long transfers may go on when the server drains.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// How much is moved at once under a limit of bandwidth, as time at that bandwidth.
-pub const BANDWIDTH_CHUNK_TIME: Duration = Duration::from_millis(20);
+pub const BANDWIDTH_CHUNK_TIME: Duration = Duration::from_millis(5);
 /// How much of a limit of bandwidth that was not used can still be used, as time at that bandwidth.
 pub const BANDWIDTH_CREDIT: Duration = Duration::from_millis(100);
 /// The least that is moved at once under a limit of bandwidth.

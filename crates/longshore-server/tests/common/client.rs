@@ -200,6 +200,15 @@ impl Client {
         reply
     }
 
+    /// That nothing has been said yet.
+    #[track_caller]
+    pub(crate) fn expect_silence(&mut self) {
+        self.stream.set_nonblocking(true).expect("a socket of ours");
+        let heard = self.stream.peek(&mut [0; 1]);
+        self.stream.set_nonblocking(false).expect("a socket of ours");
+        assert!(self.unread.is_empty() && heard.is_err(), "something was said: {heard:?}");
+    }
+
     /// That the server closes now, with or without a reset, and says nothing more.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
@@ -359,6 +368,11 @@ impl Data {
         Data { stream: connect_from(source, to, None).expect("the passive port listens") }
     }
 
+    /// To a port that may be gone already.
+    pub(crate) fn try_connect(to: SocketAddr) -> Option<Data> {
+        connect_from(to.ip(), to, None).ok().map(|stream| Data { stream })
+    }
+
     /// One with buffers of about this size.
     #[track_caller]
     pub(crate) fn connect_small(to: SocketAddr, buffer_bytes: usize) -> Data {
@@ -415,6 +429,12 @@ impl Data {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Reads until the end, whichever it is.
+    pub(crate) fn read_until_cut(&mut self) {
+        let mut octets = vec![0; 64 * 1024];
+        while let Ok(1..) = self.stream.read(&mut octets) {}
     }
 
     /// Ends our direction only.

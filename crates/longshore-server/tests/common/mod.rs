@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use longshore_server::accounts::{Account, MemoryAccounts, Permissions};
 use longshore_server::storage::{Backend, Durability};
-use longshore_server::{Config, Event, EventKind, Listeners, Trees, run};
+use longshore_server::{Config, Control, Event, EventKind, Listeners, Trees};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use client::{Client, Data};
@@ -58,6 +58,7 @@ pub(crate) struct Server {
     addresses: Vec<SocketAddr>,
     ports: Ports,
     events: Arc<Events>,
+    control: Control,
     shutdown: Option<oneshot::Sender<()>>,
     clock: mpsc::UnboundedSender<(Duration, std::sync::mpsc::Sender<()>)>,
     finished: Mutex<Receiver<()>>,
@@ -112,6 +113,8 @@ impl Setup {
         config.passive_ports = ports.range();
         let events = Arc::new(Events::default());
         config.observer = events.clone();
+        let server = longshore_server::Server::new(config).expect("the configuration is sound");
+        let control = server.control();
         let (shutdown, asked) = oneshot::channel();
         let (clock, mut moves) = mpsc::unbounded_channel::<(Duration, std::sync::mpsc::Sender<()>)>();
         let (listening, bound) = channel();
@@ -131,11 +134,11 @@ impl Setup {
                     listeners.listen(SocketAddr::new(address, 0)).expect("any port will do");
                 }
                 listening.send(listeners.addresses()).expect("the test waits for it");
-                let serving = run(listeners, config, async move { asked.await.unwrap_or_default() });
+                let serving = server.run(listeners, async move { asked.await.unwrap_or_default() });
                 let mut serving = std::pin::pin!(serving);
                 loop {
                     tokio::select! {
-                        result = &mut serving => break result.expect("the configuration is sound"),
+                        () = &mut serving => break,
                         Some((by, done)) = moves.recv() => {
                             tokio::time::pause();
                             tokio::time::advance(by).await;
@@ -153,6 +156,7 @@ impl Setup {
             addresses,
             ports,
             events,
+            control,
             shutdown: Some(shutdown),
             clock,
             finished: Mutex::new(finished),
@@ -171,6 +175,17 @@ impl Server {
     #[track_caller]
     pub(crate) fn address(&self, at: IpAddr) -> SocketAddr {
         *self.addresses.iter().find(|address| address.ip() == at).expect("it listens there")
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Exchanges the configuration for another one on the same ports.
+    #[track_caller]
+    pub(crate) fn reload(&self, setup: Setup) {
+        let config = Config { passive_ports: self.ports.range(), ..setup.config };
+        self.control.reload(config).expect("the configuration is sound");
     }
 
     /// The passive ports.

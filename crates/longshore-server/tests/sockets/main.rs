@@ -6,18 +6,24 @@
 mod common;
 
 mod addresses;
+mod bandwidth;
 mod cuts;
+mod defence;
 mod dialogue;
+mod draining;
 mod events;
 mod files;
 mod full;
 mod lines;
 mod listings;
 mod load;
+mod logins;
 mod odd_stores;
 mod paths;
 mod permissions;
 mod queue;
+mod reloading;
 mod resume;
 mod sessions;
 mod shutdown;
+mod tracing;

@@ -1,0 +1,75 @@
+//! Logging in: who may, with which files, among how many, and what follows when somebody may not.
+//!
+//! Not inside: whether a password is right, and what the client is told.
+
+use std::sync::Arc;
+
+use longshore_accounts::{Account, Attempt, Rejection, Verdict};
+use longshore_proto::server::{Input, LoginOutcome, LoginRequest, OperationId};
+use tokio::time::Instant;
+
+use super::{Done, Driver};
+use crate::bandwidth::Pace;
+use crate::convert::{self, Tenant};
+use crate::events::EventKind;
+
+impl Driver {
+    /// Asks the accounts, unless the address is banned: then nobody looks at the password.
+    pub(super) fn begin_login(&mut self, id: OperationId, request: LoginRequest) {
+        let peer = self.connection.peer.ip();
+        let active = self.shared.active();
+        if let Some(left) = self.shared.defence.banned(peer, &active.config.limits, Instant::now()) {
+            let seconds = left.as_secs().max(1);
+            return self.hand_in(Input::Login(id, LoginOutcome::Banned { seconds }));
+        }
+        let attempt = Attempt {
+            week_minute: convert::week_minute(convert::now()),
+            ..Attempt::new(request.user, request.password.0, peer)
+        };
+        let shared = self.shared.clone();
+        self.work = Some(Box::pin(async move {
+            let answer = active.config.accounts.authenticate(attempt);
+            let verdict = shared.pool.judge(answer).await;
+            Done::Login { id, verdict }
+        }));
+    }
+
+    pub(super) fn logged_in(&mut self, verdict: Verdict) -> LoginOutcome {
+        let rejection = match verdict.and_then(|account| self.settle_in(account)) {
+            Ok(outcome) => return outcome,
+            Err(rejection) => rejection,
+        };
+        self.reading.rejection = Some(rejection);
+        if !rejection.is_guess() {
+            return LoginOutcome::Rejected { earlier: 0 };
+        }
+        let (address, active) = (self.connection.peer.ip(), self.shared.active());
+        let limits = &active.config.limits;
+        let failed = self.shared.defence.login_failed(address, limits, Instant::now());
+        if failed.banned {
+            self.tell(EventKind::Banned { address, duration: limits.ban });
+        }
+        LoginOutcome::Rejected { earlier: failed.earlier }
+    }
+
+    /// An account whose password was right: finds its files, its place among its sessions, and its limits.
+    fn settle_in(&mut self, account: Account) -> Result<LoginOutcome, Rejection> {
+        let active = self.shared.active();
+        let backend = active.config.trees.of(&account).ok_or(Rejection::Unavailable)?;
+        let crew = self.shared.seats.join(&account)?;
+        let (limits, rates) = (&account.limits, &active.config.limits.rates);
+        let either = |own: Option<u64>, all: Option<std::num::NonZeroU64>| own.or(all.map(Into::into));
+        let pace = Pace::new(
+            either(limits.session_upload_bytes_per_second, rates.session_upload),
+            either(limits.session_download_bytes_per_second, rates.session_download),
+        );
+        let outcome = LoginOutcome::Accepted {
+            account: account.name.clone(),
+            directory: account.directory.clone(),
+            quota: limits.quota_bytes.is_some() || limits.quota_files.is_some(),
+        };
+        let durability = active.config.durability;
+        self.tenant = Some(Arc::new(Tenant { account, crew, pace, backend, durability }));
+        Ok(outcome)
+    }
+}
