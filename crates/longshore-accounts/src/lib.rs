@@ -148,6 +148,7 @@ impl std::error::Error for Rejection {}
 pub type Verdict = Result<Account, Rejection>;
 
 /// A verdict, or the way to it.
+#[allow(clippy::large_enum_variant, reason = "one per login, taken apart as soon as it is there")]
 pub enum Answer {
     /// It stands.
     Ready(Verdict),

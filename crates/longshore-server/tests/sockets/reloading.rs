@@ -154,7 +154,7 @@ fn transfer_until_the_end(
     while !count.reloaded.load(Ordering::Relaxed) {
         assert_eq!(upload(client, number, &contents, count), Some(()), "cut before the drain");
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let mut data = open(client, number, count).expect("nothing drains yet");
         data.write(&contents[..10_000]);
         begun.wait();
