@@ -19,8 +19,11 @@ pub const BAN: Duration = Duration::from_secs(10 * 60);
 /// Addresses of which something is remembered: failed logins, bans, connections of the last second. Beyond that those
 /// that come new are not watched.
 pub const WATCHED_ADDRESSES: usize = 65_536;
-/// Descriptors that sessions may not use up by their number alone: for data connections, files, and the log.
+/// Descriptors that sessions may not use up by their number alone: for data connections, files, and the log. At least
+/// so many, and at least one of [`DESCRIPTOR_RESERVE_SHARE`].
 pub const DESCRIPTOR_RESERVE: usize = 64;
+/// One descriptor of so many is kept from sessions that do nothing.
+pub const DESCRIPTOR_RESERVE_SHARE: usize = 20;
 /// How long transfers may go on when the server drains.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// How much is moved at once under a limit of bandwidth, as time at that bandwidth.

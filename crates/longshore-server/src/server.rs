@@ -19,7 +19,7 @@ use crate::bandwidth::Rate;
 use crate::config::{Config, Limits};
 use crate::defence::Defence;
 use crate::events::{Event, EventKind, Observer, SessionName};
-use crate::limits::{DESCRIPTOR_RESERVE, SHUTDOWN_GRACE};
+use crate::limits::{DESCRIPTOR_RESERVE, DESCRIPTOR_RESERVE_SHARE, SHUTDOWN_GRACE};
 use crate::listener::{self, Listeners};
 use crate::seats::Seats;
 use crate::trace::{Trace, Traced};
@@ -159,7 +159,7 @@ impl Limits {
 
 fn sessions_for(configured: usize, descriptors: Option<usize>) -> usize {
     let Some(descriptors) = descriptors else { return configured };
-    configured.min(descriptors.saturating_sub(DESCRIPTOR_RESERVE.max(descriptors / 4)).max(1))
+    configured.min(descriptors.saturating_sub(DESCRIPTOR_RESERVE.max(descriptors / DESCRIPTOR_RESERVE_SHARE)).max(1))
 }
 
 /// A server that is ready to run.
@@ -304,7 +304,8 @@ mod tests {
     fn descriptors_bound_sessions() {
         assert_eq!(sessions_for(10_000, None), 10_000);
         assert_eq!(sessions_for(10_000, Some(20_000)), 10_000);
-        assert_eq!(sessions_for(10_000, Some(1_000)), 750);
+        assert_eq!(sessions_for(100_000, Some(20_000)), 19_000);
+        assert_eq!(sessions_for(10_000, Some(1_000)), 936);
         assert_eq!(sessions_for(10_000, Some(128)), 64);
         assert_eq!(sessions_for(10_000, Some(20)), 1);
         assert_eq!(sessions_for(5, Some(1_000)), 5);
