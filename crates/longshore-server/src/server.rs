@@ -159,7 +159,9 @@ impl Limits {
 
 fn sessions_for(configured: usize, descriptors: Option<usize>) -> usize {
     let Some(descriptors) = descriptors else { return configured };
-    configured.min(descriptors.saturating_sub(DESCRIPTOR_RESERVE.max(descriptors / DESCRIPTOR_RESERVE_SHARE)).max(1))
+    configured.min(
+        descriptors.saturating_sub(DESCRIPTOR_RESERVE.max(descriptors / DESCRIPTOR_RESERVE_SHARE)).max(1),
+    )
 }
 
 /// A server that is ready to run.

@@ -53,8 +53,21 @@ impl Server {
         Server::start_with(&[&[directory, "--user", USER, "--listen", "127.0.0.1:0"], arguments].concat())
     }
 
+    /// As [`Server::start`], by a program that runs what follows it.
+    pub fn start_through(launcher: &[&str], directory: &Path, arguments: &[&str]) -> Server {
+        let directory = directory.to_str().expect("directories of tests are ASCII");
+        let own = [directory, "--user", USER, "--listen", "127.0.0.1:0"];
+        Server::launch(launcher, &[&own, arguments].concat())
+    }
+
     pub fn start_with(arguments: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_longshore"))
+        Server::launch(&[], arguments)
+    }
+
+    fn launch(launcher: &[&str], arguments: &[&str]) -> Server {
+        let program = [launcher, &[env!("CARGO_BIN_EXE_longshore")]].concat();
+        let mut child = Command::new(program[0])
+            .args(&program[1..])
             .arg("serve")
             .args(arguments)
             .env("LONGSHORE_PASSWORD", PASSWORD)
