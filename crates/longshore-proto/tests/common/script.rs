@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use longshore_proto::server::{ConnectFailure, Connection, DataEvent, End, Policy, StorageOutcome};
+use longshore_proto::server::{
+    ConnectFailure, Connection, DataEvent, End, LoginOutcome, Policy, StorageOutcome,
+};
 use longshore_proto::verbs::Failure;
 
 use super::judge::Kind;
@@ -214,6 +216,12 @@ fn answer(world: &mut World, words: &str) {
     let of = kind(of);
     match (of, how.split_once(' ').unwrap_or((how, ""))) {
         (_, ("", _)) => world.let_go(of),
+        (Kind::Login, ("rejected", earlier)) => {
+            world.answer_login(LoginOutcome::Rejected { earlier: number(earlier) as u32 });
+        }
+        (Kind::Login, ("banned", seconds)) => {
+            world.answer_login(LoginOutcome::Banned { seconds: number(seconds) });
+        }
         (Kind::Storage | Kind::Commit, ("fails", name)) => {
             let failure = Failure::ALL.iter().find(|failure| format!("{failure:?}") == name);
             let failure = *failure.unwrap_or_else(|| panic!("no failure is {name}"));

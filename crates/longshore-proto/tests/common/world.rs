@@ -425,7 +425,7 @@ impl World {
                 let known =
                     request.password.0 == b"secret" || request.user.eq_ignore_ascii_case(b"anonymous");
                 let outcome =
-                    if known { World::welcome(&request.user) } else { LoginOutcome::Rejected { earlier: 0 } };
+                    if known { self.welcome(&request.user) } else { LoginOutcome::Rejected { earlier: 0 } };
                 self.hand_in_login(id, outcome);
             }
             Work::Storage(op) => {
@@ -465,9 +465,10 @@ impl World {
         }
     }
 
-    pub fn welcome(user: &[u8]) -> LoginOutcome {
+    fn welcome(&self, user: &[u8]) -> LoginOutcome {
         let account = String::from_utf8_lossy(user).into_owned();
-        LoginOutcome::Accepted { account, directory: VirtualPath::root(), quota: false }
+        let quota = self.files.quota.is_some();
+        LoginOutcome::Accepted { account, directory: VirtualPath::root(), quota }
     }
 
     /// An older port ends, then a newer one is had.

@@ -150,8 +150,8 @@ fn help() {
     check_logged_in(&[
         ("send", "SITE HELP"),
         ("expect", "214 help.site"),
-        ("send", "SITE CHMOD 644 a"),
-        ("expect", "501 site.unknown SITE CHMOD"),
+        ("send", "SITE XYZZY 644 a"),
+        ("expect", "501 site.unknown SITE XYZZY"),
         ("send", "SITE"),
         ("expect", "501 command.bad-argument"),
     ]);
