@@ -19,13 +19,15 @@ use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use common::{Client, Ended, Kind, Tamper, Work, World};
 use longshore_proto::reply::{Reply, Situation};
 use longshore_proto::server::{
-    ConnectFailure, DataEvent, DataOp, End, LoginOutcome, OperationId, Output, Policy, Route, StorageOp,
-    StorageOutcome,
+    ConnectFailure, DataEvent, DataOp, End, Input, LoginOutcome, OperationId, Output, Policy, QuotaStatus,
+    Route, StorageOp, StorageOutcome,
 };
 use longshore_proto::verbs::{Direction, Failure, VERBS};
 
 /// The steps of the longest sequence.
 const STEPS: usize = 200;
+
+const QUOTA: QuotaStatus = QuotaStatus { bytes: 700, limit_bytes: Some(1000), files: 3, limit_files: None };
 
 /// One thing that happens to a session.
 #[derive(Clone, Debug)]
@@ -45,6 +47,7 @@ enum Step {
     Urgent,
     EndOfInput,
     Reset,
+    Drain,
     Shutdown,
 }
 
@@ -114,7 +117,7 @@ const FILES: &[&str] =
     &["RNFR", "RNTO", "DELE", "SIZE", "MDTM", "MKD", "RMD", "CWD", "MLST", "STAT", "MFMT 20261120130405"];
 /// Words separated by commas, for they are many.
 const PLAIN: &str = "NOOP,NOOP,STAT,STAT,ABOR,ABOR,ABOR,REST 0,REST 5,REST 1000,REST x,TYPE I,TYPE I,TYPE A,TYPE E,FEAT,\
-    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,AUTH TLS,SITE HELP,XYZZY,,";
+    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,AUTH TLS,SITE HELP,SITE QUOTA,SITE CHMOD 644 a,XYZZY,,";
 /// Behind most of these little more happens.
 const RARE: &[&str] = &["QUIT", "EPSV ALL", "EPSV ALL", "GET / HTTP/1.1"];
 
@@ -136,6 +139,8 @@ const DIALOGUES: &[&str] = &[
     "REST 5\r\nCWD /\r\nPASV\r\nRETR a",
     "RNFR a\r\nRNTO b\r\nRNFR b\r\nRNTO a",
     "PASV\r\nSTOR d\r\nRETR a",
+    "PASV\r\nRETR a\r\nABOR",
+    "PASV\r\nSTOR /d/new\r\nABOR",
     "PASV\r\nRETR a\r\nPASV\r\nRETR a\r\nABOR",
 ];
 
@@ -204,9 +209,24 @@ fn step() -> impl Strategy<Value = Step> {
         10 => Just(Step::Urgent),
         1 => Just(Step::EndOfInput),
         1 => Just(Step::Reset),
+        1 => Just(Step::Drain),
         1 => Just(Step::Shutdown),
         1 => (290_000_u64..310_000).prop_map(Step::Advance),
     ]
+}
+
+/// Some sequences end as servers do: one that wants to end waits for a while.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let end = prop::option::weighted(0.3, (any::<Index>(), 0_usize..20));
+    (prop::collection::vec(step(), 1..=STEPS), end).prop_map(|(mut steps, end)| {
+        if let Some((drain, patience)) = end {
+            let drain = drain.index(steps.len());
+            let shutdown = (drain + patience).min(steps.len());
+            steps.insert(shutdown, Step::Shutdown);
+            steps.insert(drain, Step::Drain);
+        }
+        steps
+    })
 }
 
 /// Ends an operation in one of the ways in which it can end.
@@ -215,7 +235,12 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
     let cancelled = world.is_cancelled(kind);
     let work = world.work(kind).expect("it is under way").clone();
     match work {
-        Work::Login(_) if how.index(3) == 0 => world.answer_login(LoginOutcome::Rejected { earlier: 0 }),
+        Work::Login(_) if how.index(20) == 0 => {
+            world.answer_login(LoginOutcome::Banned { seconds: how.index(1000) as u64 });
+        }
+        Work::Login(_) if how.index(3) == 0 => {
+            world.answer_login(LoginOutcome::Rejected { earlier: how.index(12) as u32 });
+        }
         Work::Storage(StorageOp::Abandon) => world.let_go(kind),
         Work::Storage(_) if how.index(2) == 0 => world.answer_storage(kind, StorageOutcome::Failed(failure)),
         Work::Reserve if how.index(8) == 0 => world.answer_data(kind, DataEvent::NoPort),
@@ -282,15 +307,21 @@ fn take(world: &mut World, step: &Step) {
         Step::Urgent => world.urgent(),
         Step::EndOfInput => world.end_of_input(),
         Step::Reset => world.reset(),
+        Step::Drain => world.drain(),
         Step::Shutdown => world.shut_down(),
     }
 }
 
 fn world(logged_in: bool, ipv6: bool) -> World {
+    world_with(logged_in, ipv6, None)
+}
+
+fn world_with(logged_in: bool, ipv6: bool, quota: Option<QuotaStatus>) -> World {
     let mut world = match ipv6 {
         true => World::new(Policy::default(), World::connection("[2001:db8::1]:2121", "[2001:db8::7]:40000")),
         false => World::over_ipv4(),
     };
+    world.files.quota = quota;
     world.files.add_file(b"/a", 100);
     world.files.add_directory(b"/d");
     world.files.add_file(b"/d/x", 7);
@@ -310,9 +341,10 @@ proptest! {
     fn the_invariants_hold(
         logged_in in prop::bool::weighted(0.9),
         ipv6 in prop::bool::weighted(0.2),
-        steps in prop::collection::vec(step(), 1..=STEPS),
+        quota in prop::bool::ANY,
+        steps in steps(),
     ) {
-        let mut world = world(logged_in, ipv6);
+        let mut world = world_with(logged_in, ipv6, quota.then_some(QUOTA));
         for step in &steps {
             take(&mut world, step);
         }
@@ -337,7 +369,7 @@ fn the_sequences_reach_what_matters() {
     let mut runner = TestRunner::deterministic();
     let sequences = prop::collection::vec(step(), STEPS);
     let mut said = HashMap::new();
-    for _ in 0..50 {
+    for _ in 0..100 {
         let steps = sequences.new_tree(&mut runner).expect("nothing is filtered").current();
         let mut world = world(true, false);
         for step in &steps {
@@ -361,6 +393,7 @@ fn the_sequences_reach_what_matters() {
         Situation::Renamed,
         Situation::Noop,
         Situation::Status,
+        Situation::Shutdown,
     ];
     for situation in often {
         let times = said.get(&situation).copied().unwrap_or(0);
@@ -599,6 +632,58 @@ fn an_end_of_input_that_leaves_something_unanswered_is_noticed() {
     world.hold_back(false);
     let objections = world.judge.violations.join("\n");
     assert!(objections.contains("the end of input left 1 commands unanswered"), "{objections}");
+}
+
+#[test]
+fn a_drain_that_is_not_kept_is_noticed() {
+    // What the session is told, and what the judge is.
+    type Ending = fn(&mut World);
+    let cases: &[(&str, Ending, &str)] = &[
+        ("", |world| world.judge.drain(), "goes on although the server drains"),
+        ("", drain_unseen, "session.shutdown, and nobody wants to end"),
+        ("SYST\r\n", World::drain, "the drain left 1 commands unanswered"),
+        ("PASV\r\nRETR a\r\n", World::drain, "session.shutdown in the middle of a transfer"),
+    ];
+    for (lines, end, complaint) in cases {
+        let mut world = world(true, false);
+        world.tolerant = true;
+        world.transfer = Ended::Complete(5);
+        // The first answer that counts is kept back, the drain is not.
+        world.tamper = Some(Box::new(|output| {
+            let kept = is(&output, Situation::System) || is(&output, Situation::Sent);
+            if kept { vec![] } else { vec![output] }
+        }));
+        world.send(lines.as_bytes());
+        world.judge.violations.clear();
+        end(&mut world);
+        world.settle();
+        let objections = world.judge.violations.join("\n");
+        assert!(objections.contains(complaint), "{complaint:?} is not among\n{objections}");
+    }
+}
+
+fn drain_unseen(world: &mut World) {
+    world.session.handle(world.now, Input::Drain);
+}
+
+#[test]
+fn a_ban_that_is_not_kept_is_noticed() {
+    let mut world = world(false, false);
+    world.tolerant = true;
+    world.held = vec![Kind::Login];
+    world.tamper = Some(Box::new(|output| match output {
+        Output::Reply(reply) if reply.situation == Situation::Banned => {
+            vec![Output::Reply(full(Situation::Idle))]
+        }
+        Output::Close => vec![],
+        output => vec![output],
+    }));
+    world.send(b"USER x\r\nPASS y\r\n");
+    world.answer_login(LoginOutcome::Banned { seconds: 60 });
+    let objections = world.judge.violations.join("\n");
+    for complaint in ["session.idle to an address that is banned: true", "a 421 without Close"] {
+        assert!(objections.contains(complaint), "{complaint:?} is not among\n{objections}");
+    }
 }
 
 #[test]

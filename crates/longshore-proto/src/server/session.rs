@@ -509,10 +509,10 @@ impl Session {
         };
         let done = match &self.stage {
             Stage::Idle => self.waiting.is_empty(),
-            // A passive port or a login that is on its way answers nobody; a client that has only said its last may
-            // still hear.
+            // A passive port or a login that is on its way answers nobody who is gone; a client that has only said its
+            // last, and one that the server only wants to be rid of, may still hear.
             Stage::AwaitLogin { .. } | Stage::AwaitDelay { .. } | Stage::AwaitReservation { .. } => {
-                ending != Ending::Closed
+                matches!(self.control, Control::Lost(Ending::Reset | Ending::Said(_)))
             }
             // What storage was told to do is done; its outcome is waited for, so that nothing is left half-way.
             Stage::AwaitStorage { .. } | Stage::Transfer(_) | Stage::Closed => false,

@@ -23,7 +23,7 @@ pub struct Scene {
 /// - `send` a line, `bytes` with `\xNN`, `\r`, `\n` as they are written here
 /// - `expect` a code, and words of the situation's id or text; `line` within the reply read last; `nothing`
 /// - `closed`, `open`: the control connection
-/// - `wait` milliseconds; `urgent`, `end`, `reset`, `shutdown`
+/// - `wait` milliseconds; `urgent`, `end`, `reset`, `drain`, `shutdown`
 /// - `client` follows, stands, stays away, strangers N, refuses, is unreachable
 /// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N
 /// - `back` held: nothing that waits begins; `back` free: it does
@@ -108,6 +108,7 @@ impl Scene {
             "urgent" => world.urgent(),
             "end" => world.end_of_input(),
             "reset" => world.reset(),
+            "drain" => world.drain(),
             "shutdown" => world.shut_down(),
             "back" => world.hold_back(argument == "held"),
             "client" => world.client = client(argument),

@@ -201,6 +201,13 @@ impl World {
         self.settle();
     }
 
+    pub fn drain(&mut self) {
+        self.log.push("drain".to_owned());
+        self.judge.drain();
+        self.session.handle(self.now, Input::Drain);
+        self.settle();
+    }
+
     pub fn shut_down(&mut self) {
         self.log.push("shutdown".to_owned());
         self.judge.shut_down();
