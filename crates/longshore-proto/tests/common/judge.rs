@@ -15,82 +15,8 @@ use longshore_proto::server::{
 };
 use longshore_proto::verbs::Verb;
 
+use super::known::{Asked, Data, File, Kind, Waiting};
 use super::model::{Model, is_transfer, is_upload};
-
-/// A kind of operation: at most one of a family is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Login,
-    Storage,
-    Commit,
-    Abandon,
-    Reserve,
-    Probe,
-    Establish,
-    Move,
-}
-
-impl Kind {
-    fn family(self) -> usize {
-        match self {
-            Kind::Login => 0,
-            Kind::Storage | Kind::Commit | Kind::Abandon => 1,
-            Kind::Reserve | Kind::Probe | Kind::Establish | Kind::Move => 2,
-        }
-    }
-}
-
-/// What a line asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Verb(Verb),
-    Unknown,
-    Empty,
-    TooLong,
-    Nul,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    asked: Asked,
-    bytes: usize,
-    /// An ABOR was read behind it before its mark, or the input ended before it began.
-    aborted: bool,
-    /// Something came of it.
-    begun: bool,
-    marked: bool,
-    /// The operation of this transfer that stores or sends came to its good end.
-    completed: bool,
-}
-
-impl Waiting {
-    fn verb(&self) -> Option<Verb> {
-        match self.asked {
-            Asked::Verb(verb) => Some(verb),
-            Asked::Unknown | Asked::Empty | Asked::TooLong | Asked::Nul => None,
-        }
-    }
-}
-
-/// What the running transfer has open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum File {
-    #[default]
-    Nothing,
-    Open,
-}
-
-/// How far the data connection of the running transfer is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Data {
-    #[default]
-    Nothing,
-    Probed {
-        standing: bool,
-    },
-    Established,
-    Finished(End),
-}
 
 /// Watches one session.
 #[derive(Debug, Default)]

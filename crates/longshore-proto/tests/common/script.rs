@@ -9,7 +9,7 @@ use longshore_proto::server::{
 };
 use longshore_proto::verbs::Failure;
 
-use super::judge::Kind;
+use super::known::Kind;
 use super::world::{Client, Ended, World};
 
 /// A world and how far its replies have been read.

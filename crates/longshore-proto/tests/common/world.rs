@@ -17,7 +17,8 @@ use longshore_proto::server::{
 };
 
 use super::files::{Files, Open};
-use super::judge::{Judge, Kind};
+use super::judge::Judge;
+use super::known::Kind;
 
 /// A reply as it was given out.
 #[derive(Clone, Debug)]
