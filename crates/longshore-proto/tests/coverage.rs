@@ -18,7 +18,13 @@ type Pairs = BTreeSet<(Option<Verb>, Situation)>;
 const AT_ANY_COMMAND: &[Situation] = &[Situation::Idle, Situation::LoginTimeout, Situation::Shutdown];
 
 /// Said by the server around a session that never began, or whose own code failed; the session cannot say them.
-const NOT_BY_A_SESSION: &[Situation] = &[Situation::Full, Situation::FullForAddress, Situation::Fault];
+const NOT_BY_A_SESSION: &[Situation] = &[
+    Situation::Full,
+    Situation::FullForAddress,
+    Situation::TooFast,
+    Situation::NoDescriptors,
+    Situation::Fault,
+];
 
 /// What stands in every world: `/a` of 100 bytes, `/d`, `/d/x`.
 fn scene() -> Scene {
@@ -62,7 +68,7 @@ fn line(verb: Verb) -> String {
         Verb::Stor | Verb::Stou | Verb::Mkd | Verb::Rmd | Verb::Rnto => "new",
         Verb::Mfmt => "20261120130405 a",
         Verb::Opts => "UTF8 ON",
-        Verb::Site => "HELP",
+        Verb::Site => "CHMOD 644 a",
         _ => "",
     };
     format!("{} {argument}", verb.name()).trim_end().to_owned()
@@ -98,13 +104,19 @@ fn plain(pairs: &mut Pairs) {
 /// Each command that asks storage, with each way in which storage refuses.
 fn refused_by_storage(pairs: &mut Pairs) {
     for row in VERBS.iter().filter(|row| row.failures != Failures::None && row.legal != Legal::NotOffered) {
-        for &failure in Failure::ALL {
-            let mut scene = scene();
-            scene.play(before(row.verb));
-            scene.play(&[("hold", "storage"), ("send", &line(row.verb))]);
-            scene.world.answer_storage(Kind::Storage, StorageOutcome::Failed(failure));
-            collect(scene, pairs);
-        }
+        fails(before(row.verb), &line(row.verb), pairs);
+    }
+    fails(&[], "SITE QUOTA", pairs);
+}
+
+/// A line to which storage says no, in each way.
+fn fails(before: &[(&str, &str)], line: &str, pairs: &mut Pairs) {
+    for &failure in Failure::ALL {
+        let mut scene = scene();
+        scene.play(before);
+        scene.play(&[("hold", "storage"), ("send", line)]);
+        scene.world.answer_storage(Kind::Storage, StorageOutcome::Failed(failure));
+        collect(scene, pairs);
     }
 }
 
@@ -193,6 +205,7 @@ fn particular(pairs: &mut Pairs) {
             ("send", "PASS wrong"),
             ("wait", "3000"),
         ],
+        &[("hold", "login"), ("send", "USER x"), ("send", "PASS secret"), ("answer", "login banned 60")],
         &[("send", "USER x"), ("wait", "60000")],
         &[("wait", "300000")],
         &[("shutdown", "")],
@@ -221,7 +234,7 @@ fn particular(pairs: &mut Pairs) {
         &[("send", "TYPE I"), ("send", "SIZE a"), ("send", "TYPE A"), ("send", "SIZE a")],
         &[("send", "OPTS MLST size;"), ("send", "OPTS XYZZY")],
         &[("send", "HELP"), ("send", "HELP RETR"), ("send", "HELP XYZZY")],
-        &[("send", "SITE XYZZY")],
+        &[("send", "SITE HELP"), ("send", "SITE QUOTA"), ("send", "SITE XYZZY")],
         &[("send", "XYZZY"), ("bytes", "a\\0b\\r\\n")],
         &[("send", "QUIT")],
     ];

@@ -7,16 +7,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use longshore_path::VirtualPath;
 
 use super::arrangement::Route;
+use super::information::help;
 use super::login::Login;
 use super::session::{Session, Stage, Then};
 use super::settings::{Pair, Restart};
-use super::{DataEvent, DataOp, Ending, Event, Output, QuotaStatus, StorageOp, StorageOutcome, UploadStart};
+use super::{DataEvent, DataOp, Ending, Event, Output, StorageOp, StorageOutcome, UploadStart};
 use crate::address::{self, Eprt, EpsvArgument};
 use crate::command::{Command, Mode, Options, Representation, Site, Structure};
 use crate::limits::{ACTIVE_PORT_MINIMUM, STATUS_LIMIT_ENTRIES};
 use crate::reply::{Reply, Situation};
 use crate::time::{UnixTime, write_time_val};
-use crate::verbs::{Legal, VERBS, Verb};
+use crate::verbs::Verb;
 
 impl Session {
     pub(super) fn execute(&mut self, verb: Verb, command: Command, pair: Pair, restart: Restart) {
@@ -146,10 +147,10 @@ impl Session {
             }
             Command::Opts(options) => self.opts(verb, options),
             Command::Syst => self.answer(verb, Reply::new(Situation::System)),
-            Command::Help(None) => {
-                self.answer(verb, Reply::new(Situation::HelpList).with_lines(help_lines()));
+            Command::Help(name) => {
+                let reply = help(name.as_deref());
+                self.answer(verb, reply);
             }
-            Command::Help(Some(name)) => self.help(verb, &name),
             Command::Site(Site::Help) => self.answer(verb, Reply::new(Situation::HelpSite)),
             Command::Site(Site::Chmod(mode, raw)) => {
                 if let Some(path) = self.path(verb, &raw) {
@@ -379,31 +380,6 @@ impl Session {
         }
     }
 
-    fn answer_quota(&mut self, verb: Verb, outcome: StorageOutcome) {
-        let lines: Vec<Vec<u8>> = match outcome {
-            StorageOutcome::Quota(Some(quota)) => quota_lines(quota).into(),
-            StorageOutcome::Failed(_) if verb == Verb::Stat => {
-                vec![b"quota: cannot be told at the moment".to_vec()]
-            }
-            StorageOutcome::Failed(failure) => {
-                let root = VirtualPath::root();
-                let reply = self.failure(verb, failure, &root);
-                return self.answer(verb, reply);
-            }
-            _ => vec![b"quota: none".to_vec()],
-        };
-        let reply = if verb == Verb::Stat {
-            self.status_with(None, lines)
-        } else {
-            let account = match &self.login {
-                Login::In(login) => login.account.clone(),
-                Login::Out { .. } => String::new(),
-            };
-            Reply::new(Situation::Quota).with("account", account).with_lines(lines)
-        };
-        self.answer(verb, reply);
-    }
-
     fn answer_about(&mut self, verb: Verb, situation: Situation, path: VirtualPath, outcome: StorageOutcome) {
         let reply = match outcome {
             StorageOutcome::Size(size) => Reply::new(situation).with("size", size),
@@ -442,62 +418,6 @@ impl Session {
         };
         self.answer(verb, reply);
     }
-
-    fn features(&self) -> Vec<Vec<u8>> {
-        let mut lines: Vec<Vec<u8>> =
-            VERBS.iter().filter_map(|row| row.feature).map(|feature| feature.as_bytes().to_vec()).collect();
-        let mut facts = Vec::new();
-        self.settings.facts.write_feature(&mut facts);
-        lines.push(facts);
-        lines.push(b"TVFS".to_vec());
-        lines.push(b"UTF8".to_vec());
-        lines.sort();
-        lines
-    }
-
-    fn help(&mut self, verb: Verb, name: &[u8]) {
-        let offered = Verb::find(name.trim_ascii()).filter(|verb| verb.row().legal != Legal::NotOffered);
-        let reply = match offered {
-            Some(known) => Reply::new(Situation::HelpVerb)
-                .with("syntax", known.row().syntax)
-                .with("help", known.row().help),
-            None => Reply::new(Situation::HelpUnknown).with("verb", name.to_vec()),
-        };
-        self.answer(verb, reply);
-    }
-
-    /// The answer to STAT without an argument (RFC 959 section 4.1.3), with the bytes that have moved so far.
-    pub(super) fn status(&self, bytes: Option<u64>) -> Reply {
-        self.status_with(bytes, Vec::new())
-    }
-
-    fn status_with(&self, bytes: Option<u64>, more: Vec<Vec<u8>>) -> Reply {
-        let mut lines = vec![format!("connected from {} to {}", self.connection.peer, self.connection.local)];
-        lines.push(match &self.login {
-            Login::In(login) => format!("logged in as {}, in {}", login.account, login.directory),
-            Login::Out { .. } => "not logged in".to_owned(),
-        });
-        let representation = match self.settings.representation {
-            Representation::Ascii => "A",
-            Representation::Image => "I",
-        };
-        lines.push(format!("TYPE {representation}, STRU F, MODE S"));
-        lines.push(match (&self.stage, self.arrangement.route()) {
-            (Stage::Transfer(transfer), _) => {
-                format!(
-                    "{} {}: {} bytes moved so far",
-                    transfer.verb().name(),
-                    transfer.path(),
-                    bytes.unwrap_or(transfer.bytes())
-                )
-            }
-            (_, Ok(Route::Passive { port })) => format!("passive port {port} waits for a data connection"),
-            (_, Ok(Route::Active { to })) => format!("the data connection will go to {to}"),
-            (_, Err(_)) => "no data connection is arranged".to_owned(),
-        });
-        let lines = lines.into_iter().map(String::into_bytes).chain(more).collect();
-        Reply::new(Situation::Status).with_lines(lines)
-    }
 }
 
 /// Within the quotes of 257, a quote is written twice (RFC 959 appendix II).
@@ -512,27 +432,8 @@ fn quoted(path: &VirtualPath) -> Vec<u8> {
     out
 }
 
-fn quota_lines(quota: QuotaStatus) -> [Vec<u8>; 2] {
-    let line = |used: u64, limit: Option<u64>, of: &str| {
-        let line = match limit {
-            Some(limit) => {
-                format!("quota: {used} of {limit} {of} used, {} left", limit.saturating_sub(used))
-            }
-            None => format!("quota: {used} {of} used, no limit"),
-        };
-        line.into_bytes()
-    };
-    [line(quota.bytes, quota.limit_bytes, "bytes"), line(quota.files, quota.limit_files, "files")]
-}
-
 fn time_text(time: UnixTime) -> Vec<u8> {
     let mut out = Vec::with_capacity(14);
     write_time_val(&mut out, time);
     out
-}
-
-fn help_lines() -> Vec<Vec<u8>> {
-    let offered: Vec<&str> =
-        VERBS.iter().filter(|row| row.legal != Legal::NotOffered).map(|row| row.name()).collect();
-    offered.chunks(10).map(|names| names.join(" ").into_bytes()).collect()
 }

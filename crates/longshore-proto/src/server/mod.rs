@@ -15,9 +15,12 @@
 
 mod arrangement;
 mod commands;
+mod ending;
+mod information;
 mod login;
 mod session;
 mod settings;
+mod timers;
 mod transfer;
 mod waiting;
 

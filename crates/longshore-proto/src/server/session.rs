@@ -1,8 +1,9 @@
-//! The session itself: what may come when, who waits for whom, and how long.
+//! The session itself: what may come when, and who waits for whom.
 //!
 //! Not inside: what single commands do ([`commands`](super::commands)), logging in ([`login`](super::login)), how a
-//! transfer proceeds ([`transfer`](super::transfer)), and the life of an arranged data connection
-//! ([`arrangement`](super::arrangement)).
+//! transfer proceeds ([`transfer`](super::transfer)), the life of an arranged data connection
+//! ([`arrangement`](super::arrangement)), time-outs ([`timers`](super::timers)), and the end
+//! ([`ending`](super::ending)).
 //!
 //! One command runs at a time; the others wait ([`waiting`](super::waiting)) and are answered in the order they were
 //! read. Two things do not wait: ABOR acts when it is read (and is answered in its turn), and NOOP and plain STAT
@@ -10,21 +11,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use longshore_path::{PathError, VirtualPath};
 
 use super::arrangement::{Arrangement, Held};
+use super::ending::Control;
 use super::login::Login;
 use super::settings::{Pair, Restart, Settings};
+use super::timers::Timers;
 use super::transfer::{Stop, Transfer};
 use super::waiting::{Received, Waiting};
 use super::{
-    Connection, DataEvent, DataOp, Ending, Event, Input, Moment, OperationId, Output, Policy, StorageOp,
+    Connection, DataEvent, DataOp, Ending, Input, Moment, OperationId, Output, Policy, StorageOp,
     StorageOutcome, Takes,
 };
 use crate::command::{self, Command, Parsed};
-use crate::limits::{LINE_LIMIT_BYTES, LOST_CONTROL_GRACE_SECONDS};
+use crate::limits::LINE_LIMIT_BYTES;
 use crate::line::Line;
 use crate::reply::{Reply, Situation};
 use crate::verbs::{Failure, Failures, Legal, Verb};
@@ -39,8 +41,8 @@ pub struct Session {
     pub(super) settings: Settings,
     pub(super) arrangement: Arrangement,
     pub(super) stage: Stage,
-    waiting: Waiting,
-    control: Control,
+    pub(super) waiting: Waiting,
+    pub(super) control: Control,
     /// When something last happened, and when the login began.
     pub(super) timers: Timers,
     outputs: VecDeque<Output>,
@@ -49,7 +51,7 @@ pub struct Session {
     /// Whether ABOR found something to stop when it was read; its answer comes later.
     stopped_something: bool,
     /// The server wants to end: when nothing is left to do, this session does.
-    draining: bool,
+    pub(super) draining: bool,
 }
 
 /// What the running command waits for.
@@ -90,27 +92,6 @@ pub(super) enum Then {
     AnswerMode { path: VirtualPath, mode: u32 },
     /// SITE QUOTA, STAT.
     AnswerQuota,
-}
-
-/// What is left of the control connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Control {
-    Open {
-        first_line: bool,
-    },
-    /// QUIT was read: what waits is finished, what follows is not looked at.
-    Quitting,
-    /// The client closed without QUIT, or the connection broke.
-    Lost(Ending),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Timers {
-    pub(super) last_activity: Moment,
-    login_began: Moment,
-    /// When an upload whose control connection is gone must have ended.
-    grace_ends: Option<Moment>,
-    pub(super) failed_logins: u32,
 }
 
 impl Session {
@@ -185,31 +166,6 @@ impl Session {
     /// Whether lines may be handed in now.
     pub fn takes(&self) -> Takes {
         if self.waiting.is_full() { Takes::Nothing } else { Takes::Lines }
-    }
-
-    /// When [`Input::Timeout`] is due, if nothing happens before.
-    pub fn deadline(&self) -> Option<Moment> {
-        let login = match (&self.login, &self.stage) {
-            (_, Stage::Closed) => return None,
-            // A refusal that is held back is said before the time is looked at.
-            (_, Stage::AwaitDelay { .. }) => None,
-            (Login::Out { .. }, _) => Some(self.timers.login_began + self.policy.login_timeout),
-            (Login::In(_), _) => None,
-        };
-        let stage = match &self.stage {
-            Stage::Idle => Some(self.timers.last_activity + self.policy.idle_timeout),
-            Stage::AwaitDelay { until, .. } => Some(*until),
-            Stage::Transfer(transfer) => transfer.deadline(),
-            _ => None,
-        };
-        let arrangement = if self.arrangement_is_in_use() { None } else { self.arrangement.deadline() };
-        [login, stage, arrangement, self.timers.grace_ends].into_iter().flatten().min()
-    }
-
-    /// A port in use by the running transfer expires with it, and one that is being replaced by its replacement,
-    /// not by their own time.
-    fn arrangement_is_in_use(&self) -> bool {
-        matches!(self.stage, Stage::Transfer(_) | Stage::AwaitReservation { .. })
     }
 
     /// Whether the session has ended and [`Output::Close`] was given out (or is about to be).
@@ -409,7 +365,10 @@ impl Session {
     }
 
     /// Takes the transfer out of the session for one step; it comes back unless the step was its last.
-    fn step_transfer(&mut self, step: impl FnOnce(Box<Transfer>, &mut Session) -> Option<Box<Transfer>>) {
+    pub(super) fn step_transfer(
+        &mut self,
+        step: impl FnOnce(Box<Transfer>, &mut Session) -> Option<Box<Transfer>>,
+    ) {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Transfer(transfer) => match step(transfer, self) {
                 Some(transfer) => self.stage = Stage::Transfer(transfer),
@@ -423,129 +382,12 @@ impl Session {
         }
     }
 
-    fn stop_transfer(&mut self, stop: Stop) {
+    pub(super) fn stop_transfer(&mut self, stop: Stop) {
         self.step_transfer(|transfer, session| transfer.stop(session, stop));
-    }
-
-    fn handle_timeout(&mut self) {
-        if !self.arrangement_is_in_use() {
-            let held = self.arrangement.expire(self.now);
-            self.let_go(held);
-        }
-        if matches!(self.login, Login::Out { .. })
-            && self.timers.login_began + self.policy.login_timeout <= self.now
-            && !matches!(self.stage, Stage::AwaitDelay { .. })
-        {
-            let seconds = self.policy.login_timeout.as_secs();
-            return self.say_goodbye(Reply::new(Situation::LoginTimeout).with("seconds", seconds));
-        }
-        match &mut self.stage {
-            Stage::Idle if self.timers.last_activity + self.policy.idle_timeout <= self.now => {
-                let seconds = self.policy.idle_timeout.as_secs();
-                self.say_goodbye(Reply::new(Situation::Idle).with("seconds", seconds));
-            }
-            Stage::AwaitDelay { until, user } if *until <= self.now => {
-                let user = std::mem::take(user);
-                self.refuse_login(user);
-            }
-            Stage::Transfer(_) => {
-                if self.timers.grace_ends.is_some_and(|at| at <= self.now) {
-                    self.timers.grace_ends = None;
-                    self.stop_transfer(Stop::ControlLost);
-                }
-                self.step_transfer(|transfer, session| transfer.handle_timeout(session));
-            }
-            _ => {}
-        }
-    }
-
-    fn handle_shutdown(&mut self) {
-        self.waiting.clear();
-        // Whoever is gone already is not told.
-        if !matches!(self.control, Control::Lost(_)) {
-            self.control = Control::Lost(Ending::Said(Situation::Shutdown));
-        }
-        self.stop_transfer(Stop::Shutdown);
-    }
-
-    /// The client is gone, or will at least say nothing more.
-    fn lose_control(&mut self, ending: Ending) {
-        // Whoever said QUIT has said all: what was asked before it is finished, heard or not.
-        if self.control == Control::Quitting {
-            return;
-        }
-        if let Control::Lost(_) = self.control {
-            if ending == Ending::Reset {
-                self.waiting.clear();
-                self.stop_transfer(Stop::ControlLost);
-            }
-            return;
-        }
-        self.control = Control::Lost(ending);
-        if ending == Ending::Closed {
-            // It may still read: what it asked for is done, transfers that have not begun excepted.
-            self.waiting.abort();
-        } else {
-            self.waiting.clear();
-        }
-        let Stage::Transfer(transfer) = &self.stage else {
-            return;
-        };
-        // Cameras close both connections at once, some before they have read the mark: an upload may still end in
-        // order.
-        if ending == Ending::Closed && transfer.receives() {
-            self.timers.grace_ends = Some(self.now + Duration::from_secs(LOST_CONTROL_GRACE_SECONDS));
-        } else {
-            self.stop_transfer(Stop::ControlLost);
-        }
-    }
-
-    fn close_if_done(&mut self) {
-        let ending = match self.control {
-            Control::Lost(ending) => ending,
-            // Whoever was read is answered; what comes from now on finds the 421.
-            Control::Open { .. } if self.draining => Ending::Said(Situation::Shutdown),
-            Control::Open { .. } | Control::Quitting => return,
-        };
-        let done = match &self.stage {
-            Stage::Idle => self.waiting.is_empty(),
-            // A passive port or a login that is on its way answers nobody; a client that has only said its last may
-            // still hear.
-            Stage::AwaitLogin { .. } | Stage::AwaitDelay { .. } | Stage::AwaitReservation { .. } => {
-                ending != Ending::Closed
-            }
-            // What storage was told to do is done; its outcome is waited for, so that nothing is left half-way.
-            Stage::AwaitStorage { .. } | Stage::Transfer(_) | Stage::Closed => false,
-        };
-        match ending {
-            _ if !done => {}
-            Ending::Said(situation) => self.say_goodbye(Reply::new(situation)),
-            _ => self.close(ending),
-        }
-    }
-
-    /// Says a 421 and ends.
-    pub(super) fn say_goodbye(&mut self, reply: Reply) {
-        let situation = reply.situation;
-        self.push(Output::Reply(reply));
-        self.close(Ending::Said(situation));
-    }
-
-    pub(super) fn close(&mut self, why: Ending) {
-        let held = self.arrangement.close();
-        self.let_go(held);
-        self.stage = Stage::Closed;
-        self.waiting = Waiting::default();
-        self.push(Output::Event(Event::Ended { why }));
-        self.push(Output::Close);
     }
 
     pub(super) fn abort_did_something(&mut self) -> bool {
         std::mem::take(&mut self.stopped_something)
-    }
-
-    pub(super) fn restart_login_timer(&mut self) {
-        self.timers.login_began = self.now;
     }
 
     pub(super) fn let_go(&mut self, held: Held) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use longshore_path::VirtualPath;
 use longshore_proto::listing::Facts;
-use longshore_proto::server::{StorageOp, StorageOutcome, UploadStart};
+use longshore_proto::server::{QuotaStatus, StorageOp, StorageOutcome, UploadStart};
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::Failure;
 
@@ -41,6 +41,8 @@ pub struct Files {
     pub open: Open,
     /// What FreeSpace says.
     pub free: Option<u64>,
+    /// What Quota says, and whether an account that logs in has one.
+    pub quota: Option<QuotaStatus>,
     /// More entries than STAT lists are anywhere.
     pub crowded: bool,
 }
@@ -51,7 +53,7 @@ impl Default for Files {
     fn default() -> Files {
         let mut nodes = BTreeMap::new();
         nodes.insert(b"/".to_vec(), Node::Directory);
-        Files { nodes, open: Open::Nothing, free: Some(1_000_000), crowded: false }
+        Files { nodes, open: Open::Nothing, free: Some(1_000_000), quota: None, crowded: false }
     }
 }
 
@@ -126,7 +128,7 @@ impl Files {
             StorageOp::Size(path) => self.file(path).map(|(size, _)| StorageOutcome::Size(size)),
             StorageOp::Modified(path) => self.file(path).map(|(_, time)| StorageOutcome::Modified(time)),
             StorageOp::SetMode(path, _) => self.there(path).map(|_| StorageOutcome::Done),
-            StorageOp::Quota => Ok(StorageOutcome::Quota(None)),
+            StorageOp::Quota => Ok(StorageOutcome::Quota(self.quota)),
             StorageOp::SetModified(path, time) => {
                 let (size, _) = self.file(path)?;
                 self.nodes.insert(path.as_bytes().to_vec(), Node::File { size, modified: *time });

@@ -15,82 +15,8 @@ use longshore_proto::server::{
 };
 use longshore_proto::verbs::Verb;
 
+use super::known::{Asked, Data, File, Kind, Waiting};
 use super::model::{Model, is_transfer, is_upload};
-
-/// A kind of operation: at most one of a family is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Login,
-    Storage,
-    Commit,
-    Abandon,
-    Reserve,
-    Probe,
-    Establish,
-    Move,
-}
-
-impl Kind {
-    fn family(self) -> usize {
-        match self {
-            Kind::Login => 0,
-            Kind::Storage | Kind::Commit | Kind::Abandon => 1,
-            Kind::Reserve | Kind::Probe | Kind::Establish | Kind::Move => 2,
-        }
-    }
-}
-
-/// What a line asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Verb(Verb),
-    Unknown,
-    Empty,
-    TooLong,
-    Nul,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    asked: Asked,
-    bytes: usize,
-    /// An ABOR was read behind it before its mark, or the input ended before it began.
-    aborted: bool,
-    /// Something came of it.
-    begun: bool,
-    marked: bool,
-    /// The operation of this transfer that stores or sends came to its good end.
-    completed: bool,
-}
-
-impl Waiting {
-    fn verb(&self) -> Option<Verb> {
-        match self.asked {
-            Asked::Verb(verb) => Some(verb),
-            Asked::Unknown | Asked::Empty | Asked::TooLong | Asked::Nul => None,
-        }
-    }
-}
-
-/// What the running transfer has open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum File {
-    #[default]
-    Nothing,
-    Open,
-}
-
-/// How far the data connection of the running transfer is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Data {
-    #[default]
-    Nothing,
-    Probed {
-        standing: bool,
-    },
-    Established,
-    Finished(End),
-}
 
 /// Watches one session.
 #[derive(Debug, Default)]
@@ -106,6 +32,12 @@ pub struct Judge {
     lost: bool,
     /// The input ended in order: all that was read before is answered.
     orderly: bool,
+    /// The server wants to end, and waits for what was read.
+    drained: bool,
+    /// The server ends, and waits for nothing that has not begun.
+    shut_down: bool,
+    /// A login was answered with a ban, which is the next thing to be said.
+    banned: bool,
     /// Nothing that waits may begin.
     held: bool,
     urgent: bool,
@@ -213,10 +145,16 @@ impl Judge {
         }
     }
 
-    /// The server wants to end.
+    /// The server wants to end: what it has read and what it still reads while something runs is answered.
+    pub fn drain(&mut self) {
+        self.drained = true;
+    }
+
+    /// The server ends.
     pub fn shut_down(&mut self) {
         self.lost = true;
         self.orderly = false;
+        self.shut_down = true;
     }
 
     /// From here on commands that wait may not begin, or may again.
@@ -258,6 +196,8 @@ impl Judge {
         let left = matches!(self.model.previous, Some(Situation::Goodbye)) && self.quitting;
         let reason = self.farewell.is_some() || self.lost || left;
         self.demand(reason, || "closed without a 421, a QUIT or the end of input".to_owned());
+        let cut = self.unanswered.front().is_some_and(|front| front.marked);
+        self.demand(!cut, || "closed in the middle of a transfer".to_owned());
         let unanswered = self.unanswered.len();
         self.demand(!left || unanswered == 0, || format!("QUIT left {unanswered} commands unanswered"));
         let orderly = self.orderly && self.farewell.is_none();
@@ -313,6 +253,10 @@ impl Judge {
             }
             StorageOp::Abandon => {
                 self.demand(file == File::Open, || "nothing is open to be abandoned".to_owned())
+            }
+            StorageOp::Quota => {
+                let fits = matches!(running, Some(Verb::Site | Verb::Stat));
+                self.demand(fits, || format!("{op:?} for {running:?}"));
             }
             _ => self.demand(!running.is_some_and(is_transfer), || format!("{op:?} for {running:?}")),
         }
@@ -376,6 +320,7 @@ impl Judge {
     pub fn login_answered(&mut self, id: OperationId, outcome: &LoginOutcome) {
         self.answered(id);
         self.logged_in = matches!(outcome, LoginOutcome::Accepted { .. });
+        self.banned = matches!(outcome, LoginOutcome::Banned { .. });
     }
 
     /// An answer is about to be handed in.
@@ -429,11 +374,7 @@ impl Judge {
         let situation = reply.situation;
         self.check_form(reply);
         if situation.code() == 421 {
-            self.farewell = Some(situation);
-            let front = self.unanswered.pop_front();
-            let verb = front.and_then(|front| front.verb());
-            self.pairs.insert((verb, situation));
-            return;
+            return self.say_goodbye(situation);
         }
         if situation == Situation::Greeting {
             self.pairs.insert((None, situation));
@@ -469,6 +410,24 @@ impl Judge {
         } else {
             self.finish(&front, verb, reply);
         }
+    }
+
+    fn say_goodbye(&mut self, situation: Situation) {
+        self.farewell = Some(situation);
+        let unanswered = self.unanswered.len();
+        let front = self.unanswered.pop_front();
+        let marked = front.as_ref().is_some_and(|front| front.marked);
+        self.demand(!marked, || format!("{} in the middle of a transfer", situation.id()));
+        let banned = self.banned;
+        self.demand(banned == (situation == Situation::Banned), || {
+            format!("{} to an address that is banned: {banned}", situation.id())
+        });
+        if situation == Situation::Shutdown && !self.shut_down {
+            let drained = self.drained;
+            self.demand(drained, || "session.shutdown, and nobody wants to end".to_owned());
+            self.demand(unanswered == 0, || format!("the drain left {unanswered} commands unanswered"));
+        }
+        self.pairs.insert((front.and_then(|front| front.verb()), situation));
     }
 
     fn mark(&mut self, front: &mut Waiting, situation: Situation) {
@@ -537,6 +496,10 @@ impl Judge {
             self.demand(session.deadline().is_none(), || "a deadline after Close".to_owned());
             return;
         }
+        let busy = !self.unanswered.is_empty();
+        self.demand(busy || !self.drained, || "goes on although the server drains".to_owned());
+        let banned = self.banned;
+        self.demand(!banned, || "goes on although its address is banned".to_owned());
         if self.under_way.is_empty() {
             let deadline = session.deadline();
             self.demand(deadline.is_some(), || "waits for nothing, for ever".to_owned());

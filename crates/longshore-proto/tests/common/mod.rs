@@ -13,11 +13,13 @@
 
 mod files;
 mod judge;
+mod known;
 mod model;
 mod script;
 mod world;
 
 pub use files::{Files, Node};
-pub use judge::{Judge, Kind};
+pub use judge::Judge;
+pub use known::Kind;
 pub use script::{Scene, check, check_logged_in, logged_in};
 pub use world::{Client, Ended, Said, Tamper, Work, World};

@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
-use longshore_proto::server::{ConnectFailure, Connection, DataEvent, End, Policy, StorageOutcome};
+use longshore_proto::server::{
+    ConnectFailure, Connection, DataEvent, End, LoginOutcome, Policy, StorageOutcome,
+};
 use longshore_proto::verbs::Failure;
 
-use super::judge::Kind;
+use super::known::Kind;
 use super::world::{Client, Ended, World};
 
 /// A world and how far its replies have been read.
@@ -21,7 +23,7 @@ pub struct Scene {
 /// - `send` a line, `bytes` with `\xNN`, `\r`, `\n` as they are written here
 /// - `expect` a code, and words of the situation's id or text; `line` within the reply read last; `nothing`
 /// - `closed`, `open`: the control connection
-/// - `wait` milliseconds; `urgent`, `end`, `reset`, `shutdown`
+/// - `wait` milliseconds; `urgent`, `end`, `reset`, `drain`, `shutdown`
 /// - `client` follows, stands, stays away, strangers N, refuses, is unreachable
 /// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N
 /// - `back` held: nothing that waits begins; `back` free: it does
@@ -106,6 +108,7 @@ impl Scene {
             "urgent" => world.urgent(),
             "end" => world.end_of_input(),
             "reset" => world.reset(),
+            "drain" => world.drain(),
             "shutdown" => world.shut_down(),
             "back" => world.hold_back(argument == "held"),
             "client" => world.client = client(argument),
@@ -214,6 +217,12 @@ fn answer(world: &mut World, words: &str) {
     let of = kind(of);
     match (of, how.split_once(' ').unwrap_or((how, ""))) {
         (_, ("", _)) => world.let_go(of),
+        (Kind::Login, ("rejected", earlier)) => {
+            world.answer_login(LoginOutcome::Rejected { earlier: number(earlier) as u32 });
+        }
+        (Kind::Login, ("banned", seconds)) => {
+            world.answer_login(LoginOutcome::Banned { seconds: number(seconds) });
+        }
         (Kind::Storage | Kind::Commit, ("fails", name)) => {
             let failure = Failure::ALL.iter().find(|failure| format!("{failure:?}") == name);
             let failure = *failure.unwrap_or_else(|| panic!("no failure is {name}"));

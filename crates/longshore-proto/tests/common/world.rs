@@ -17,7 +17,8 @@ use longshore_proto::server::{
 };
 
 use super::files::{Files, Open};
-use super::judge::{Judge, Kind};
+use super::judge::Judge;
+use super::known::Kind;
 
 /// A reply as it was given out.
 #[derive(Clone, Debug)]
@@ -198,6 +199,13 @@ impl World {
         self.log.push(if held { "held back" } else { "held back no longer" }.to_owned());
         self.judge.hold(held);
         self.session.hold(held);
+        self.settle();
+    }
+
+    pub fn drain(&mut self) {
+        self.log.push("drain".to_owned());
+        self.judge.drain();
+        self.session.handle(self.now, Input::Drain);
         self.settle();
     }
 
@@ -425,7 +433,7 @@ impl World {
                 let known =
                     request.password.0 == b"secret" || request.user.eq_ignore_ascii_case(b"anonymous");
                 let outcome =
-                    if known { World::welcome(&request.user) } else { LoginOutcome::Rejected { earlier: 0 } };
+                    if known { self.welcome(&request.user) } else { LoginOutcome::Rejected { earlier: 0 } };
                 self.hand_in_login(id, outcome);
             }
             Work::Storage(op) => {
@@ -465,9 +473,10 @@ impl World {
         }
     }
 
-    pub fn welcome(user: &[u8]) -> LoginOutcome {
+    fn welcome(&self, user: &[u8]) -> LoginOutcome {
         let account = String::from_utf8_lossy(user).into_owned();
-        LoginOutcome::Accepted { account, directory: VirtualPath::root(), quota: false }
+        let quota = self.files.quota.is_some();
+        LoginOutcome::Accepted { account, directory: VirtualPath::root(), quota }
     }
 
     /// An older port ends, then a newer one is had.

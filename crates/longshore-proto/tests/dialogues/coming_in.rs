@@ -1,7 +1,7 @@
 //! USER, PASS, ACCT, REIN, and what may be said before a login.
 
 use longshore_proto::reply::Situation;
-use longshore_proto::server::{Event, Policy};
+use longshore_proto::server::{Ending, Event, Policy};
 use longshore_proto::verbs::{Legal, VERBS, Verb};
 
 use crate::common::{Scene, World, check, check_logged_in, logged_in};
@@ -119,6 +119,80 @@ fn a_login_between_forgives_nothing() {
         &[user, first, user, second, user, enter, &[("send", "REIN"), ("expect", "220")], user, third]
             .concat(),
     );
+}
+
+#[test]
+fn refusals_of_other_sessions_from_the_same_address_count() {
+    // What the server remembers of the address, and how many milliseconds the first refusal waits.
+    for (earlier, milliseconds) in
+        [("0", 1000), ("1", 2000), ("4", 5000), ("9", 10_000), ("10", 10_000), ("4294967295", 10_000)]
+    {
+        check(&[
+            ("hold", "login"),
+            ("send", "USER x"),
+            ("expect", "331"),
+            ("send", "PASS wrong"),
+            ("answer", &format!("login rejected {earlier}")),
+            ("wait", &(milliseconds - 1).to_string()),
+            ("nothing", ""),
+            ("wait", "1"),
+            ("expect", "530 login.rejected"),
+            ("open", ""),
+        ]);
+    }
+    // The session's own count holds where the server's is lower, and three attempts are three.
+    let asked: &[(&str, &str)] =
+        &[("hold", "login"), ("send", "USER x"), ("expect", "331"), ("send", "PASS wrong")];
+    let second: &[_] = &[
+        ("answer", "login rejected 0"),
+        ("wait", "1999"),
+        ("nothing", ""),
+        ("wait", "1"),
+        ("expect", "530 login.rejected"),
+    ];
+    let third: &[_] = &[
+        ("answer", "login rejected 8"),
+        ("wait", "8999"),
+        ("nothing", ""),
+        ("wait", "1"),
+        ("expect", "421 login.too-many-attempts 3 logins failed"),
+        ("closed", ""),
+    ];
+    let first: &[_] = &[("answer", "login rejected 0"), ("wait", "1000"), ("expect", "530 login.rejected")];
+    check(&[asked, first, asked, second, asked, third].concat());
+}
+
+#[test]
+fn a_banned_address_is_told_and_left() {
+    let mut scene = Scene::new(World::over_ipv4());
+    scene.play(&[
+        ("expect", "220"),
+        ("hold", "login"),
+        ("bytes", "USER x\\r\\nPASS secret\\r\\nNOOP\\r\\n"),
+        ("expect", "331"),
+        ("answer", "login banned 120"),
+        ("expect", "421 session.banned Too many logins from 192.0.2.7 failed; come again in 120 s"),
+        ("closed", ""),
+    ]);
+    let refused = Event::LoginRefused { user: b"x".to_vec(), situation: Situation::Banned };
+    let ended = Event::Ended { why: Ending::Said(Situation::Banned) };
+    assert_eq!(scene.world.events, [refused, ended]);
+    scene.end();
+    // It is looked at again at each login of a session.
+    check(&[
+        ("send", "USER x"),
+        ("expect", "331"),
+        ("send", "PASS wrong"),
+        ("wait", "1000"),
+        ("expect", "530"),
+        ("hold", "login"),
+        ("send", "USER x"),
+        ("expect", "331"),
+        ("send", "PASS wrong"),
+        ("answer", "login banned 1"),
+        ("expect", "421 session.banned"),
+        ("closed", ""),
+    ]);
 }
 
 #[test]

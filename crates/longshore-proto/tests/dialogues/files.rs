@@ -1,12 +1,10 @@
 //! Directories, names, sizes and times, and what LIST and NLST make of a path.
 
-use longshore_proto::server::Event;
+use longshore_path::VirtualPath;
+use longshore_proto::server::{Event, Policy, StorageOp};
 use longshore_proto::verbs::Verb;
 
-use crate::common::{check_logged_in, logged_in};
-use longshore_proto::server::Policy;
-
-use crate::common::World;
+use crate::common::{Kind, Work, World, check, check_logged_in, logged_in};
 
 #[test]
 fn directories() {
@@ -191,6 +189,65 @@ fn sizes_and_times() {
     ]);
 }
 
+/// What SITE CHMOD asks of storage.
+#[track_caller]
+fn sets(line: &str, path: &str, mode: u32, said: &str) {
+    let mut scene = logged_in(Policy::default(), World::connection("127.0.0.1:21", "127.0.0.1:40000"));
+    scene.play(&[
+        ("send", "CWD d"),
+        ("expect", "250"),
+        ("file", "/d/x 1"),
+        ("hold", "storage"),
+        ("send", line),
+    ]);
+    let path = VirtualPath::new(path.as_bytes()).expect("a path");
+    match scene.world.work(Kind::Storage) {
+        Some(Work::Storage(op)) => assert_eq!(*op, StorageOp::SetMode(path.clone(), mode)),
+        other => panic!("{other:?}"),
+    }
+    scene.play(&[("answer", "storage"), ("expect", said)]);
+    let changed = Event::Changed { verb: Verb::Site, path, to: None };
+    assert_eq!(scene.world.events.last(), Some(&changed));
+    scene.end();
+}
+
+#[test]
+fn modes() {
+    sets("SITE CHMOD 644 /a", "/a", 0o644, "200 file.mode-set /a has the mode 0644 now");
+    sets("site chmod 0600 x", "/d/x", 0o600, "200 file.mode-set /d/x has the mode 0600 now");
+    sets("SITE CHMOD 7 ../d/./x", "/d/x", 0o7, "200 file.mode-set /d/x has the mode 0007 now");
+    sets("SITE CHMOD 0 /a", "/a", 0, "200 file.mode-set /a has the mode 0000 now");
+    sets("SITE CHMOD 3777 /d", "/d", 0o3777, "200 file.mode-set /d has the mode 3777 now");
+    for bad in ["4755", "4000", "7777", "10000", "00644", "888", "64x", "u+x", "-1", "+7", "0x1", "a"] {
+        check_logged_in(&[("send", &format!("SITE CHMOD {bad} a")), ("expect", "501 command.bad-argument")]);
+    }
+    for missing in ["SITE CHMOD", "SITE CHMOD 644", "SITE CHMOD  "] {
+        check_logged_in(&[("send", missing), ("expect", "501 command.bad-argument")]);
+    }
+    let table: &[(&str, &str)] = &[
+        ("NotFound", "550 file.not-found"),
+        ("NoPermission", "550 file.no-permission"),
+        ("ReadOnly", "550 file.no-permission"),
+        ("Unsupported", "550 storage.refused"),
+        ("Fault", "550 storage.refused"),
+    ];
+    for (failure, expected) in table {
+        check_logged_in(&[
+            ("hold", "storage"),
+            ("send", "SITE CHMOD 644 a"),
+            ("answer", &format!("storage fails {failure}")),
+            ("expect", expected),
+        ]);
+    }
+    check_logged_in(&[
+        ("send", "SITE CHMOD 644 none"),
+        ("expect", "550 file.not-found /none"),
+        ("send", "SITE CHMOD 644 a\tb"),
+        ("expect", "550 "),
+    ]);
+    check(&[("send", "SITE CHMOD 644 a"), ("expect", "530 login.needed")]);
+}
+
 #[test]
 fn changes_are_told() {
     let mut scene = logged_in(Policy::default(), World::connection("127.0.0.1:21", "127.0.0.1:40000"));
@@ -206,6 +263,10 @@ fn changes_are_told() {
         ("expect", "250"),
         ("send", "MFMT 20261120130405 a"),
         ("expect", "213"),
+        ("send", "SITE CHMOD 644 a"),
+        ("expect", "200"),
+        ("send", "SITE CHMOD 644 none"),
+        ("expect", "550"),
         ("send", "DELE a"),
         ("expect", "250"),
         ("send", "DELE a"),
@@ -226,7 +287,7 @@ fn changes_are_told() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(changed, [Verb::Mkd, Verb::Rnto, Verb::Rmd, Verb::Mfmt, Verb::Dele]);
+    assert_eq!(changed, [Verb::Mkd, Verb::Rnto, Verb::Rmd, Verb::Mfmt, Verb::Site, Verb::Dele]);
     scene.end();
 }
 
@@ -336,6 +397,7 @@ fn what_is_asked_of_storage_is_what_is_answered() {
         ("STOR a", "Name", "553 target.name-not-allowed"),
         ("STOR a", "NoSpace", "452 storage.no-space"),
         ("STOR a", "Quota", "552 storage.quota"),
+        ("STOR a", "TooLarge", "552 storage.too-large"),
         ("STOR a", "Busy", "450 file.busy"),
         ("STOR a", "Fault", "451 storage.failed"),
     ];

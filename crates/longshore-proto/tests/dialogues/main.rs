@@ -14,4 +14,5 @@ mod lines;
 mod order;
 mod parameters;
 mod restarting;
+mod shutdown;
 mod transfers;

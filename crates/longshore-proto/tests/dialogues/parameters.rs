@@ -2,8 +2,8 @@
 
 use longshore_proto::verbs::{Legal, VERBS};
 
-use crate::common::{World, check, check_logged_in, logged_in};
-use longshore_proto::server::Policy;
+use crate::common::{Kind, Scene, World, check, check_logged_in, logged_in};
+use longshore_proto::server::{Policy, QuotaStatus};
 
 #[test]
 fn types() {
@@ -150,8 +150,8 @@ fn help() {
     check_logged_in(&[
         ("send", "SITE HELP"),
         ("expect", "214 help.site"),
-        ("send", "SITE CHMOD 644 a"),
-        ("expect", "501 site.unknown SITE CHMOD"),
+        ("send", "SITE XYZZY 644 a"),
+        ("expect", "501 site.unknown SITE XYZZY"),
         ("send", "SITE"),
         ("expect", "501 command.bad-argument"),
     ]);
@@ -159,7 +159,7 @@ fn help() {
 
 #[test]
 fn help_lists_every_command_that_is_offered_and_no_other() {
-    let mut scene = crate::common::Scene::new(World::over_ipv4());
+    let mut scene = Scene::new(World::over_ipv4());
     scene.play(&[("expect", "220"), ("send", "HELP"), ("expect", "214")]);
     let reply = &scene.world.said.last().expect("an answer").reply;
     let text = String::from_utf8(reply.lines.join(&b' ')).expect("names");
@@ -215,6 +215,116 @@ fn the_state_of_the_session() {
         ("expect", "211"),
         ("line", "the data connection will go to 192.0.2.7:5121"),
     ]);
+}
+
+/// Behind the login of an account with a quota.
+fn scene(quota: QuotaStatus) -> Scene {
+    let mut scene = Scene::new(World::over_ipv4());
+    scene.world.files.quota = Some(quota);
+    scene.world.files.add_file(b"/a", 100);
+    scene.play(&[
+        ("expect", "220"),
+        ("send", "USER longshore"),
+        ("expect", "331"),
+        ("send", "PASS secret"),
+        ("expect", "230"),
+    ]);
+    scene
+}
+
+const QUOTA: QuotaStatus =
+    QuotaStatus { bytes: 700, limit_bytes: Some(1000), files: 3, limit_files: Some(5) };
+const BYTES: (&str, &str) = ("line", "quota: 700 of 1000 bytes used, 300 left");
+const FILES: (&str, &str) = ("line", "quota: 3 of 5 files used, 2 left");
+
+#[test]
+fn quotas() {
+    let asked: &[(&str, &str)] = &[("send", "SITE QUOTA"), ("expect", "200 quota.status Quota of longshore")];
+    let told = |quota: QuotaStatus, bytes, files| {
+        let mut scene = scene(quota);
+        scene.play(asked);
+        scene.play(&[("line", bytes), ("line", files)]);
+        assert_eq!(scene.world.said.last().expect("an answer").reply.lines.len(), 2);
+        scene.end();
+    };
+    told(QUOTA, BYTES.1, FILES.1);
+    let bytes_only = QuotaStatus { limit_files: None, ..QUOTA };
+    told(bytes_only, BYTES.1, "quota: 3 files used, no limit");
+    let files_only = QuotaStatus { limit_bytes: None, ..QUOTA };
+    told(files_only, "quota: 700 bytes used, no limit", FILES.1);
+    // A quota that was made smaller than what is used leaves nothing, not less.
+    let beyond = QuotaStatus { bytes: 1001, files: 6, ..QUOTA };
+    told(beyond, "quota: 1001 of 1000 bytes used, 0 left", "quota: 6 of 5 files used, 0 left");
+    check_logged_in(&[
+        ("send", "site quota"),
+        ("expect", "200 quota.status Quota of anonymous"),
+        ("line", "quota: none"),
+        ("hold", "storage"),
+        ("send", "SITE QUOTA"),
+        ("nothing", ""),
+        ("answer", "storage fails Fault"),
+        ("expect", "550 storage.refused"),
+    ]);
+    check(&[("send", "SITE QUOTA"), ("expect", "530 login.needed")]);
+}
+
+#[test]
+fn the_state_of_the_session_with_a_quota() {
+    let lines = |scene: &Scene| scene.world.said.last().expect("an answer").reply.lines.len();
+    let mut scene = scene(QUOTA);
+    scene.play(&[("send", "STAT"), ("expect", "211 status.session"), BYTES, FILES]);
+    assert_eq!(lines(&scene), 6);
+    scene.play(&[
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("hold", "storage"),
+        ("send", "STAT"),
+        ("nothing", ""),
+        ("answer", "storage"),
+        ("expect", "211"),
+        ("line", "passive port 30000 waits for a data connection"),
+        BYTES,
+        ("send", "STAT"),
+        ("answer", "storage fails Fault"),
+        ("expect", "211"),
+        ("line", "logged in as longshore, in /"),
+        ("line", "quota: cannot be told at the moment"),
+        // While data flows it is answered at once, and storage is not asked.
+        ("release", "storage"),
+        ("transfer", "goes on 50"),
+        ("send", "RETR a"),
+        ("expect", "150"),
+        ("hold", "storage"),
+        ("send", "STAT"),
+        ("expect", "211"),
+        ("line", "RETR /a: 50 bytes moved so far"),
+    ]);
+    assert_eq!(lines(&scene), 4);
+    assert_eq!(scene.world.under_way(), [Kind::Move]);
+    // Behind another command it waits, and tells of the quota again.
+    scene.play(&[
+        ("bytes", "NOOP\\r\\nPWD\\r\\nSTAT\\r\\n"),
+        ("expect", "200"),
+        ("nothing", ""),
+        ("answer", "move complete 100"),
+        ("expect", "226"),
+        ("expect", "257"),
+        ("nothing", ""),
+        ("answer", "storage"),
+        ("expect", "211"),
+        BYTES,
+        FILES,
+    ]);
+    // Before the mark, too.
+    scene.play(&[("send", "PASV"), ("expect", "227"), ("bytes", "RETR a\\r\\nSTAT\\r\\n"), ("nothing", "")]);
+    scene.play(&[("transfer", "complete 1"), ("answer", "storage"), ("expect", "150"), ("expect", "226")]);
+    scene.play(&[("nothing", ""), ("answer", "storage"), ("expect", "211"), BYTES]);
+    scene.end();
+    // An account without one is not asked about; whoever is not logged in has none.
+    check_logged_in(&[("hold", "storage"), ("send", "STAT"), ("expect", "211")]);
+    let mut scene = self::scene(QUOTA);
+    scene.play(&[("send", "REIN"), ("expect", "220"), ("send", "STAT"), ("expect", "530 login.needed")]);
+    scene.end();
 }
 
 #[test]
