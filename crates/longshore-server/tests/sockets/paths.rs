@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use longshore_server::storage::memory::Memory;
 
 use crate::common::ground::{Scratch, local, visible};
-use crate::common::{Data, MORE_THAN_BUFFERS_BYTES, Server, Situation, check_octets, octets};
+use crate::common::{Data, MORE_THAN_BUFFERS_BYTES, Server, Setup, Situation, check_octets, octets};
 
 /// A root that is served, and a directory beside it that must stay as it is.
 struct Ground {
@@ -287,4 +287,38 @@ fn names_that_are_too_long_or_reserved() {
     client.passive();
     client.command(format!("STOR {part}"), Situation::TargetName);
     assert_eq!(visible(&ground.root()), ["dir", "file", &longest]);
+}
+
+/// Somebody removes the directory that is served: every command is answered, nobody else is touched, and when the
+/// directory is there again a reload brings it back.
+#[test]
+fn a_root_that_vanishes_and_comes_back() {
+    let scratch = Scratch::new();
+    let server = Setup::of(scratch.local()).start();
+    let mut client = server.anna();
+    client.store("STOR file", b"contents");
+    let mut data = client.data();
+    client.command("STOR under-way", 125);
+    data.write(b"half of it");
+    client.wait_until_moved(10);
+    std::fs::remove_dir_all(scratch.path()).expect("it is ours");
+    data.finish();
+    let lost = client.reply();
+    assert!((400..600).contains(&lost.code), "nothing is stored where nothing can be: {lost:?}");
+    for (line, expected) in [
+        ("SIZE file", Situation::NotFound),
+        ("DELE file", Situation::NotFound),
+        ("MKD dir", Situation::NotFound),
+        ("CWD sub", Situation::NotFound),
+        ("NOOP", Situation::Noop),
+    ] {
+        client.command(line, expected);
+    }
+    client.passive();
+    client.command("STOR file", Situation::TargetNoDirectory);
+    std::fs::create_dir(scratch.path()).expect("the name is free");
+    server.reload(Setup::of(scratch.local()));
+    let mut client = server.anna();
+    client.store("STOR file", b"new contents");
+    assert_eq!(client.fetch("RETR file"), b"new contents");
 }

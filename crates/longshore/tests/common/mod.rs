@@ -213,6 +213,18 @@ impl Client {
         TcpStream::connect((host, port)).ok()
     }
 
+    /// The names of the current directory.
+    pub fn names(&mut self) -> Vec<String> {
+        let mut data = self.passive().expect("a data connection");
+        assert!(self.send("NLST"));
+        let mark = self.try_reply().expect("a mark");
+        assert!(mark.starts_with('1'), "{mark}");
+        let mut list = String::new();
+        data.read_to_string(&mut list).expect("names of ASCII");
+        self.expect(226);
+        list.lines().map(str::to_owned).collect()
+    }
+
     /// Whether the upload was answered with 226; `false` when the server vanished.
     pub fn upload(&mut self, name: &str, contents: &[u8]) -> bool {
         let Some(mut data) = self.passive() else { return false };
