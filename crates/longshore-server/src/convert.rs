@@ -63,7 +63,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::NotEmpty => Failure::NotEmpty,
         ErrorKind::NameNotAllowed => Failure::Name,
         ErrorKind::NoSpace => Failure::NoSpace,
-        ErrorKind::QuotaExceeded => Failure::Quota,
+        ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Failure::Quota,
         ErrorKind::OffsetBeyondEnd => Failure::BeyondEnd,
         ErrorKind::Busy => Failure::Busy,
         ErrorKind::ReadOnly => Failure::ReadOnly,
@@ -138,7 +138,7 @@ async fn attempt(
         }
         StorageOp::MakeDirectory(path) => {
             tenant.may(Permission::MakeDirectory, &path)?;
-            pool.run(backend.make_directory(&path)).await?;
+            pool.run(backend.make_directory(&path, None)).await?;
             StorageOutcome::Done
         }
         StorageOp::RemoveDirectory(path) => {
@@ -220,7 +220,7 @@ async fn attempt(
             };
             let owner = tenant.account.name.clone();
             let durability = tenant.durability;
-            let request = UploadRequest { path, owner, plan, overwrite, durability };
+            let request = UploadRequest { overwrite, durability, ..UploadRequest::new(path, owner, plan) };
             let upload = pool.run(backend.open_upload(request)).await?;
             let path = upload.path().clone();
             *opened = Opened::Upload(upload);

@@ -4,14 +4,15 @@ use std::os::fd::BorrowedFd;
 
 use longshore_path::VirtualPath;
 
-use crate::{Entry, Operation, Timestamp};
+use crate::{Entry, Operation, Quota, Timestamp, Usage};
 
 /// One tree of files. Cheap to share behind an `Arc`; every call names its path from the root.
 ///
 /// Symbolic links are followed as long as they stay beneath the root. A last component that is a link is followed
 /// by [`stat`](Backend::stat), [`open_read`](Backend::open_read), [`open_directory`](Backend::open_directory),
-/// [`open_upload`](Backend::open_upload) (the target is replaced, not the link) and
-/// [`set_modified`](Backend::set_modified), and not by removal and renaming, which act on the link.
+/// [`open_upload`](Backend::open_upload) (the target is replaced, not the link),
+/// [`set_modified`](Backend::set_modified) and [`set_mode`](Backend::set_mode), and not by removal and renaming, which
+/// act on the link.
 ///
 /// Names that the store keeps for its own parts answer [`NotFound`](crate::ErrorKind::NotFound) where they are
 /// read and [`NameNotAllowed`](crate::ErrorKind::NameNotAllowed) where they would be made.
@@ -33,8 +34,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Begins to write a file. The directory must exist.
     fn open_upload(&self, request: UploadRequest) -> Operation<Box<dyn Upload>>;
 
-    /// Makes one directory.
-    fn make_directory(&self, path: &VirtualPath) -> Operation<()>;
+    /// Makes one directory, with these permission bits or the store's usual ones. At most `0o3777`: more is ignored.
+    fn make_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Operation<()>;
 
     /// Removes an empty directory. Kept parts do not count as content: they are removed with it.
     fn remove_directory(&self, path: &VirtualPath) -> Operation<()>;
@@ -49,6 +50,20 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Sets the modification time of a file or directory.
     fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Operation<()>;
+
+    /// Sets the permission bits of a file or directory. At most `0o3777`: more is ignored, so nothing here ever makes
+    /// a program run as its owner.
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()>;
+
+    /// What all regular files beneath the root come to, kept and running parts included. Counted when first asked,
+    /// then kept current by every operation of this store.
+    ///
+    /// Links, devices and directories count nothing, nor does what stands in a directory that may not be listed.
+    fn usage(&self) -> Operation<Usage>;
+
+    /// The same, counted anew: other programs, too, may take files away or bring some. Parts that nobody can resume
+    /// any more (of a program that was killed, or expired) are removed on the way.
+    fn recount(&self) -> Operation<Usage>;
 
     /// Octets that can still be written at `path`'s place; `None` where the store knows no end.
     fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>>;
@@ -89,6 +104,35 @@ pub struct UploadRequest {
     pub overwrite: bool,
     /// What must have reached the disk when the commit succeeds.
     pub durability: Durability,
+    /// What [`Backend::usage`] may come to; beyond it, [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded). The file
+    /// that will be replaced, and the owner's older part of that name, do not count: they go with the commit. Before
+    /// it refuses, the store counts anew, unless it has done so a moment ago
+    /// ([`RECOUNT_REST`](crate::limits::RECOUNT_REST)).
+    ///
+    /// Asked at the opening (a new file needs room for itself and for one octet), at each write, and again at the
+    /// commit: what is finished never exceeds the quota, however many uploads run at once.
+    pub quota: Quota,
+    /// The longest file that may come of it; beyond it, [`FileTooLarge`](crate::ErrorKind::FileTooLarge).
+    pub file_limit_bytes: Option<u64>,
+    /// Permission bits of a new file, instead of the store's usual ones; at most `0o3777`, more is ignored. A file
+    /// that replaces another one gets the other one's.
+    pub mode: Option<u32>,
+}
+
+impl UploadRequest {
+    /// An upload that replaces nothing and is held to nothing, as durable as is usual.
+    pub fn new(path: VirtualPath, owner: impl Into<String>, plan: UploadPlan) -> UploadRequest {
+        UploadRequest {
+            path,
+            owner: owner.into(),
+            plan,
+            overwrite: false,
+            durability: Durability::default(),
+            quota: Quota::NONE,
+            file_limit_bytes: None,
+            mode: None,
+        }
+    }
 }
 
 /// Where an upload begins.
@@ -144,6 +188,11 @@ pub trait Upload: Send {
     ///
     /// Where no room is left, the part that an older upload of this owner left for this path is removed first,
     /// unless this upload writes in place: at its end it takes that part's place anyway.
+    ///
+    /// # Errors
+    /// [`FileTooLarge`](crate::ErrorKind::FileTooLarge) and [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) when
+    /// all of `buffer` would exceed what the request allows, before any of it is written;
+    /// [`Busy`](crate::ErrorKind::Busy) when there is a quota and what is written to has been removed meanwhile.
     fn write(&mut self, buffer: Vec<u8>) -> Operation<Vec<u8>>;
 
     /// Makes the file whole under its final name, as durably as was asked. Once begun it cannot be stopped. Fails
@@ -155,11 +204,17 @@ pub trait Upload: Send {
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) and [`IsADirectory`](crate::ErrorKind::IsADirectory) when
     /// something has appeared that may not be replaced; [`NotFound`](crate::ErrorKind::NotFound) when the path does
     /// not lead to the directory of the opening any more; [`Busy`](crate::ErrorKind::Busy) when a file that was
-    /// written to in place has been replaced meanwhile.
+    /// written to in place has been replaced meanwhile; [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) when the
+    /// file that was to be replaced has gone or shrunk, and without that the new one does not fit.
     fn commit(self: Box<Self>) -> Operation<Committed>;
 
-    /// Gives up. By the store's policy the part is kept for a next upload by the same owner, or removed.
+    /// Gives up. By the store's policy the part is kept for a next upload by the same owner, or removed. It is also
+    /// removed where the quota has no room for it beside the file that it was to replace.
     fn abandon(self: Box<Self>) -> Operation<Abandoned>;
+
+    /// Gives up and keeps nothing, whatever the policy: for what a quota or a limit has refused, and nobody could ever
+    /// finish. What was written behind the end of a finished file is taken back.
+    fn discard(self: Box<Self>) -> Operation<()>;
 }
 
 /// What a commit did.

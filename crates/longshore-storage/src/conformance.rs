@@ -4,11 +4,14 @@
 //! back end can promise (links, modes, full disks), and anything that needs an executor of its own.
 
 mod kit;
+mod modes;
 mod names;
+mod quotas;
 mod reading;
 mod resuming;
 mod unique;
 mod uploading;
+mod usage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -149,5 +152,25 @@ cases! {
         beyond_the_end_nothing_is_written,
         without_overwrite_a_finished_file_is_not_continued,
         one_file_has_one_writer_in_place,
-        a_file_replaced_under_its_writer_stays_replaced;
+        a_file_replaced_under_its_writer_stays_replaced,
+        a_discarded_upload_leaves_nothing;
+    modes:
+        a_new_file_has_the_mode_that_was_asked_for,
+        a_new_directory_has_the_mode_that_was_asked_for,
+        a_mode_is_set;
+    usage:
+        files_and_parts_are_used,
+        usage_follows_every_operation,
+        uploads_that_run_at_the_first_count_are_in_it;
+    quotas:
+        without_a_quota_nothing_is_refused,
+        a_quota_is_exact_to_the_octet,
+        a_quota_of_files_is_exact,
+        what_is_replaced_is_credited,
+        an_older_part_is_credited,
+        going_on_counts_what_is_added,
+        a_file_that_shrinks_takes_its_credit_along,
+        many_uploads_at_once_never_exceed_a_quota,
+        no_part_is_kept_that_the_quota_has_no_room_for,
+        a_file_limit_is_exact_to_the_octet;
 }

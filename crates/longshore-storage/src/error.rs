@@ -46,9 +46,12 @@ pub enum ErrorKind {
     /// The store is full.
     #[error("no space left")]
     NoSpace,
-    /// A quota of the store itself is used up.
+    /// A quota, of the request or of the store itself, is used up.
     #[error("quota exceeded")]
     QuotaExceeded,
+    /// The file would become longer than the request allows.
+    #[error("file too large")]
+    FileTooLarge,
     /// The offset lies beyond the end of the file (or of the kept part).
     #[error("offset beyond the end")]
     OffsetBeyondEnd,

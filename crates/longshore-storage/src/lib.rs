@@ -14,18 +14,11 @@
 //!
 //! ```
 //! use longshore_path::VirtualPath;
-//! use longshore_storage::{Backend, Durability, UploadPlan, UploadRequest, memory::Memory};
+//! use longshore_storage::{Backend, UploadPlan, UploadRequest, memory::Memory};
 //!
 //! let store = Memory::new();
 //! let path = VirtualPath::new("/hello.txt")?;
-//! let request = UploadRequest {
-//!     path: path.clone(),
-//!     owner: "anna".to_owned(),
-//!     plan: UploadPlan::Replace,
-//!     overwrite: false,
-//!     durability: Durability::Data,
-//! };
-//! let mut upload = store.open_upload(request).wait()?;
+//! let mut upload = store.open_upload(UploadRequest::new(path.clone(), "anna", UploadPlan::Replace)).wait()?;
 //! upload.write(b"hello".to_vec()).wait()?;
 //! assert!(store.stat(&path).wait().is_err(), "not there before the commit");
 //! upload.commit().wait()?;
@@ -43,6 +36,7 @@ mod entry;
 mod error;
 mod operation;
 mod unique;
+mod usage;
 
 pub use backend::{
     Abandoned, Backend, Committed, Directory, Durability, Part, Readable, Upload, UploadPlan, UploadRequest,
@@ -50,3 +44,4 @@ pub use backend::{
 pub use entry::{Entry, FileId, Kind, Timestamp};
 pub use error::{Error, ErrorKind, Result};
 pub use operation::{Job, Operation};
+pub use usage::{Quota, Usage};

@@ -23,14 +23,31 @@ pub const KERNEL_ATTEMPTS: u32 = 8;
 pub const OPEN_ATTEMPTS: u32 = 16;
 /// How many names are tried for an upload that wants a free one; those after the ninth are random.
 pub const UNIQUE_ATTEMPTS: u32 = 64;
-/// Octets that one call copies of an old file when an upload goes on within it.
-pub const COPY_STEP_BYTES: u64 = 1 << 30;
+/// Octets that one call copies of an old file when an upload goes on within it. A count of the tree waits for no
+/// longer than that.
+pub const COPY_STEP_BYTES: u64 = 1 << 26;
+/// The buffer of such a copy where the kernel cannot do it.
+pub const COPY_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes of the list, and of each value, of the extended attributes that a replaced file hands on (Linux'
 /// `XATTR_LIST_MAX` and `XATTR_SIZE_MAX`).
 pub const ATTRIBUTE_LIMIT_BYTES: usize = 65_536;
 /// New directories remembered one by one until they are synced. Beyond that, the next full commit syncs its whole
 /// file system instead.
 pub const MADE_LIMIT: usize = 4096;
+
+/// The least time from one count before a refusal to the next: whoever is over a quota must not keep the disk busy by
+/// trying again.
+pub const RECOUNT_REST: Duration = Duration::from_secs(5);
+/// How many times as long as the count took that rest is at least, so that large trees are not counted all the time.
+pub const RECOUNT_REST_FACTOR: u32 = 20;
+/// Entries that a count looks at while uploads and removals wait; then they get their turn. One directory is never cut.
+pub const COUNT_STEP_ENTRIES: usize = 1024;
+/// How long that turn is. They need not finish: they only must not be kept out.
+pub const COUNT_PAUSE: Duration = Duration::from_micros(200);
+/// How often a count is begun when directories are moved meanwhile. The last time, everybody waits to its end.
+pub const COUNT_ATTEMPTS: u32 = 4;
+/// How often a part that somebody else is looking at is tried to be locked; each try lets other threads go first.
+pub const LOCK_ATTEMPTS: u32 = 1000;
 
 /// Entries per job of a listing: enough to make its cost small, few enough that the first ones leave early.
 pub const BATCH_ENTRIES: usize = 256;

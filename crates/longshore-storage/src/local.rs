@@ -2,16 +2,20 @@
 //!
 //! One descriptor of the root is held; every path is resolved beneath it (`resolve`), and what is then done goes
 //! by descriptors, never by the path again. Uploads are written to hidden parts beside their target (`part`,
-//! `kept`, `upload`) and renamed when they are whole (`finish`).
+//! `kept`, `upload`) and renamed when they are whole (`finish`). What all files come to is counted once somebody asks
+//! (`meter`, `count`, `growth`).
 //!
 //! Not in here: the rights of accounts. The operating system's rights of the process are the only ones asked.
 
 mod attributes;
+mod count;
 mod directory;
 mod errno;
 mod finish;
+mod growth;
 mod kept;
 mod made;
+mod meter;
 mod part;
 mod read;
 mod resolve;
@@ -26,7 +30,7 @@ use rustix::io::Errno;
 
 use crate::{
     Backend, Directory, Entry, ErrorKind, Kind, Operation, Part, Readable, Result, Timestamp, Upload,
-    UploadRequest,
+    UploadRequest, Usage,
 };
 use errno::{error, naming_error};
 use resolve::Root;
@@ -75,7 +79,8 @@ pub struct LocalOptions {
     pub parts: PartsPolicy,
     /// What happens where a part cannot be made.
     pub in_place: InPlace,
-    /// Permission bits of new files, at most `0o777`; the process's umask does not count. Default `0o644`.
+    /// Permission bits of new files, at most `0o777`, where a request does not name any; the process's umask does not
+    /// count. Default `0o644`.
     pub file_mode: u32,
     /// The same for new directories. Default `0o755`.
     pub directory_mode: u32,
@@ -94,6 +99,10 @@ impl Default for LocalOptions {
 }
 
 /// A directory of this machine as a store. Clones share it.
+///
+/// Two stores that were opened for one tree, or one for a tree within the other's, are to each other as two programs
+/// are: neither notes in its [`usage`](Backend::usage) what the other one changes until it counts anew. Where a quota is
+/// to be exact, there should be one.
 #[derive(Clone)]
 pub struct Local {
     store: Arc<Store>,
@@ -104,6 +113,7 @@ struct Store {
     root: Root,
     options: LocalOptions,
     made: made::Made,
+    meter: meter::Meter,
 }
 
 impl Local {
@@ -115,7 +125,8 @@ impl Local {
     /// `root`; [`ErrorKind::Unsupported`] when `options` ask for [`Resolver::Openat2`] and the kernel has none.
     pub fn open(root: impl AsRef<Path>, options: LocalOptions) -> Result<Local> {
         let root = Root::open(root.as_ref(), options.resolver).map_err(error)?;
-        Ok(Local { store: Arc::new(Store { root, options, made: made::Made::default() }) })
+        let (made, meter) = (made::Made::default(), meter::Meter::default());
+        Ok(Local { store: Arc::new(Store { root, options, made, meter }) })
     }
 
     /// A job on the store that has to do with one path.
@@ -182,22 +193,29 @@ impl Store {
         Ok(Part { size: status.stx_size, modified: attributes::modified(&status) })
     }
 
-    fn make_directory(&self, path: &VirtualPath) -> Result<()> {
+    fn make_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Result<()> {
         check_new_name(path)?;
         let holder = path.parent().ok_or(ErrorKind::AlreadyExists)?;
         let place = self.root.parent(text(path)).map_err(error)?;
-        let mode = Mode::from_raw_mode(self.options.directory_mode & 0o777);
+        let mode = attributes::mode_bits(mode.unwrap_or(self.options.directory_mode & 0o777));
+        // Alone, so that nothing comes into it before it is known where that counts.
+        let pass = self.meter.enter_alone();
         rustix::fs::mkdirat(&place.directory, &place.name, mode).map_err(naming_error)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // It has been made; that its mode was cut by the umask is no reason to say otherwise.
         if let Ok(made) = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())
             && let Ok(status) = attributes::status(&made)
         {
-            let inherited = u32::from(status.stx_mode) & 0o7000;
-            if u32::from(status.stx_mode) & 0o777 != mode.as_raw_mode() {
-                let _ = rustix::fs::fchmod(&made, mode | Mode::from_raw_mode(inherited));
+            let standing = Mode::from_raw_mode(u32::from(status.stx_mode) & 0o7777);
+            // What it has from its own directory, the group's bit, stays.
+            let wanted = mode | standing.difference(Mode::from_raw_mode(0o777));
+            if standing != wanted {
+                let _ = attributes::set_mode_of(&made, &place, wanted);
             }
+            pass.directory_made(&place.directory, attributes::file_id(&status));
             self.made.insert(attributes::file_id(&status), holder);
+        } else {
+            pass.disturb();
         }
         Ok(())
     }
@@ -208,6 +226,7 @@ impl Store {
             return Err(ErrorKind::PermissionDenied.into());
         }
         let place = self.root.parent(text(path)).map_err(error)?;
+        let mut pass = self.meter.enter_alone();
         let status = attributes::status_at(&place.directory, &place.name).map_err(error)?;
         let remove = || rustix::fs::unlinkat(&place.directory, &place.name, AtFlags::REMOVEDIR);
         match remove() {
@@ -216,13 +235,14 @@ impl Store {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let directory = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())
                     .map_err(|_| ErrorKind::NotEmpty)?;
-                if !kept::empty_of_parts(&directory).map_err(error)? {
+                if !kept::empty_of_parts(&mut pass, &directory).map_err(error)? {
                     return Err(ErrorKind::NotEmpty.into());
                 }
                 remove().map_err(error)?;
             }
             result => result.map_err(error)?,
         }
+        pass.directory_removed(attributes::file_id(&status));
         self.made.remove(attributes::file_id(&status));
         Ok(())
     }
@@ -233,7 +253,7 @@ impl Store {
             return Err(ErrorKind::IsADirectory.into());
         }
         let place = self.root.parent(text(path)).map_err(error)?;
-        match rustix::fs::unlinkat(&place.directory, &place.name, AtFlags::empty()) {
+        match self.meter.enter_alone().unlink(&place.directory, &place.name) {
             // POSIX lets systems say EPERM for a directory; some file systems do.
             Err(Errno::PERM) if self.is_directory(&place) => Err(ErrorKind::IsADirectory.into()),
             result => result.map_err(error),
@@ -255,6 +275,9 @@ impl Store {
         let moved = attributes::status_at(&source.directory, &source.name).map_err(error)?;
         let target = self.root.parent(text(to)).map_err(error)?;
         let is_directory = attributes::file_type(&moved) == FileType::Directory;
+        let mut pass = self.meter.enter_alone();
+        let standing = pass.find(&source.directory, &source.name).map_err(error)?;
+        let replaced = pass.find(&target.directory, &target.name).map_err(error)?;
         // A directory would silently replace an empty one, so that is never asked of the kernel. A file never
         // replaces a directory. (Whoever turns a file into a directory between this look and the renaming can
         // replace an empty directory by it; nothing is lost by that.)
@@ -279,6 +302,16 @@ impl Store {
             }
             Err(errno) => return Err(naming_error(errno)),
         }
+        match standing {
+            _ if is_directory => pass.disturb(),
+            // Of two names of one file both stay.
+            Some(standing) if replaced.as_ref().is_none_or(|replaced| replaced.id != standing.id) => {
+                pass.lost(&target.directory, replaced);
+                pass.add(&target.directory, standing.usage);
+                pass.lost(&source.directory, Some(standing));
+            }
+            _ => {}
+        }
         if is_directory {
             self.made.insert(attributes::file_id(&moved), holder);
         }
@@ -290,6 +323,24 @@ impl Store {
         let place = self.root.target(text(path)).map_err(error)?;
         let times = attributes::times(modified);
         rustix::fs::utimensat(&place.directory, &place.name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(error)
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<()> {
+        check_name(path)?;
+        let place = self.root.target(text(path)).map_err(error)?;
+        // A link may lead to a name of the store's own.
+        if part::is_reserved(&place.name) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty()).map_err(error)?;
+        match attributes::file_type(&attributes::status(&found).map_err(error)?) {
+            FileType::RegularFile | FileType::Directory => {}
+            // The resolution has seen no link here: it has just appeared.
+            FileType::Symlink => return Err(ErrorKind::Busy.into()),
+            _ => return Err(ErrorKind::NotAFile.into()),
+        }
+        attributes::set_mode_of(&found, &place, attributes::mode_bits(mode)).map_err(error)
     }
 
     fn free_space(&self, path: &VirtualPath) -> Result<Option<u64>> {
@@ -371,8 +422,8 @@ impl Backend for Local {
         Operation::blocking(move || upload::open(store, request))
     }
 
-    fn make_directory(&self, path: &VirtualPath) -> Operation<()> {
-        self.job(path, |store, path| store.make_directory(path))
+    fn make_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Operation<()> {
+        self.job(path, move |store, path| store.make_directory(path, mode))
     }
 
     fn remove_directory(&self, path: &VirtualPath) -> Operation<()> {
@@ -390,6 +441,23 @@ impl Backend for Local {
 
     fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Operation<()> {
         self.job(path, move |store, path| store.set_modified(path, modified))
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()> {
+        self.job(path, move |store, path| store.set_mode(path, mode))
+    }
+
+    fn usage(&self) -> Operation<Usage> {
+        if let Some(usage) = self.store.meter.known() {
+            return Operation::Ready(Ok(usage));
+        }
+        let store = Arc::clone(&self.store);
+        Operation::blocking(move || store.usage().map_err(error))
+    }
+
+    fn recount(&self) -> Operation<Usage> {
+        let store = Arc::clone(&self.store);
+        Operation::blocking(move || store.recount().map_err(error))
     }
 
     fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>> {

@@ -14,9 +14,10 @@ use longshore_path::VirtualPath;
 
 use crate::limits::{BATCH_ENTRIES, DEFAULT_READ_BYTES};
 use crate::{
-    Backend, Directory, Entry, ErrorKind, Operation, Part, Readable, Result, Timestamp, Upload, UploadRequest,
+    Backend, Directory, Entry, ErrorKind, Operation, Part, Readable, Result, Timestamp, Upload,
+    UploadRequest, Usage,
 };
-use tree::{Content, Tree};
+use tree::{Content, DIRECTORY_MODE, FILE_MODE, Tree};
 
 /// A store in memory. Clones share it.
 #[derive(Clone)]
@@ -58,12 +59,13 @@ impl Memory {
         let mut tree = self.tree();
         tree.make_all(&path.parent().expect("a file is not the root"));
         let contents = contents.into();
-        let old = tree.nodes.get(&path).map_or(0, |node| match &node.content {
-            Content::File(octets) => octets.len() as u64,
-            Content::Directory => panic!("{path} is a directory"),
-        });
-        tree.used = tree.used - old + contents.len() as u64;
-        tree.put(&path, Content::File(Arc::new(contents)));
+        match tree.nodes.get(&path).map(|node| &node.content) {
+            Some(Content::Directory) => panic!("{path} is a directory"),
+            Some(Content::File(_)) => tree.remove(&path),
+            None => {}
+        }
+        tree.tally.used = tree.tally.used.plus(Usage::of_file(contents.len() as u64));
+        tree.put(&path, Content::File(Arc::new(contents)), FILE_MODE);
         drop(tree);
         self
     }
@@ -140,13 +142,13 @@ impl Backend for Memory {
         Operation::Ready(upload::open(self, request))
     }
 
-    fn make_directory(&self, path: &VirtualPath) -> Operation<()> {
+    fn make_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Operation<()> {
         self.ready(|tree| {
             tree.check_parent(path)?;
             if tree.nodes.contains_key(path) {
                 return Err(ErrorKind::AlreadyExists.into());
             }
-            tree.put(path, Content::Directory);
+            tree.put(path, Content::Directory, mode.unwrap_or(DIRECTORY_MODE));
             Ok(())
         })
     }
@@ -190,8 +192,26 @@ impl Backend for Memory {
         })
     }
 
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()> {
+        self.ready(|tree| {
+            tree.find(path)?;
+            if let Some(node) = tree.nodes.get_mut(path) {
+                node.mode = mode & 0o3777;
+            }
+            Ok(())
+        })
+    }
+
+    fn usage(&self) -> Operation<Usage> {
+        self.ready(|tree| Ok(tree.tally.used))
+    }
+
+    fn recount(&self) -> Operation<Usage> {
+        self.ready(|tree| Ok(tree.recount()))
+    }
+
     fn free_space(&self, _path: &VirtualPath) -> Operation<Option<u64>> {
-        self.ready(|tree| Ok(tree.capacity.map(|capacity| capacity.saturating_sub(tree.used))))
+        self.ready(|tree| Ok(tree.capacity.map(|capacity| capacity.saturating_sub(tree.tally.used.bytes))))
     }
 }
 

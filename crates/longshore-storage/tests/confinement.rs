@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,6 +61,7 @@ fn check_refused(store: &Local, name: &str, expected: ErrorKind) {
     check_error(store.open_read(&at).wait(), expected);
     check_error(store.open_directory(&at).wait(), expected);
     check_error(store.set_modified(&at, Timestamp { seconds: 0, nanoseconds: 0 }).wait(), expected);
+    check_error(store.set_mode(&at, 0o666).wait(), expected);
     check_error(store.free_space(&at).wait(), expected);
     for plan in [UploadPlan::Replace, UploadPlan::Append, UploadPlan::At(3), UploadPlan::At(6)] {
         check_error(store.open_upload(request(name, plan)).wait(), expected);
@@ -71,13 +72,14 @@ fn check_refused(store: &Local, name: &str, expected: ErrorKind) {
         check_error(store.part("anna", &below).wait(), expected);
         check_error(store.open_read(&below).wait(), expected);
         check_error(store.open_directory(&below).wait(), expected);
-        check_error(store.make_directory(&below).wait(), expected);
+        check_error(store.make_directory(&below, None).wait(), expected);
         check_error(store.remove_directory(&below).wait(), expected);
         check_error(store.remove_file(&below).wait(), expected);
         check_error(store.rename(&below, &path("/stolen"), true).wait(), expected);
         check_error(store.rename(&path("/top"), &below, true).wait(), expected);
         check_error(store.rename(&path("/top"), &below, false).wait(), expected);
         check_error(store.set_modified(&below, Timestamp { seconds: 0, nanoseconds: 0 }).wait(), expected);
+        check_error(store.set_mode(&below, 0o666).wait(), expected);
         for plan in [UploadPlan::Replace, UploadPlan::Append, UploadPlan::At(3), UploadPlan::Unique] {
             let request = UploadRequest { path: below.clone(), ..request("/", plan) };
             check_error(store.open_upload(request).wait(), expected);
@@ -321,6 +323,7 @@ fn pipes_sockets_and_devices_are_not_opened() {
             }
             check_error(store.rename(&path("/top"), &path(name), true).wait(), ErrorKind::NotAFile);
             check_error(store.open_directory(&path(name)).wait(), ErrorKind::NotADirectory);
+            check_error(store.set_mode(&path(name), 0o600).wait(), ErrorKind::NotAFile);
         }
     }
 }
@@ -420,7 +423,7 @@ fn a_directory_swapped_without_pause_leads_nowhere_else() {
                     let stored = begin(&store, request, b"inside").and_then(|upload| upload.commit().wait());
                     writes += u32::from(stored.is_ok());
                     let new = path(format!("/dir/new-{round}"));
-                    let _ = store.make_directory(&new).wait();
+                    let _ = store.make_directory(&new, None).wait();
                     let _ = store.rename(&new, &path("/dir/other"), true).wait();
                     let _ = store.remove_directory(&path("/dir/other")).wait();
                     let _ = store.remove_directory(&new).wait();
@@ -428,12 +431,18 @@ fn a_directory_swapped_without_pause_leads_nowhere_else() {
                     let _ = store
                         .set_modified(&path("/dir/file"), Timestamp { seconds: 1, nanoseconds: 0 })
                         .wait();
+                    let _ = store.set_mode(&path("/dir/file"), 0o606).wait();
+                    let _ = store.usage().wait();
                 }
             });
             ground.check_outside();
             let modified = fs::metadata(ground.outside.join("file")).and_then(|file| file.modified());
             let modified = modified.expect("the outside file is there");
             assert_ne!(Timestamp::from(modified).seconds, 1, "a file outside the root was touched");
+            for name in ["file", "below", "."] {
+                let mode = fs::metadata(ground.outside.join(name)).expect("it is there").permissions().mode();
+                assert_ne!(mode & 0o777, 0o606, "{name}: the mode of a file outside the root was set");
+            }
             // Not every round can have met the link: the store works on while it is attacked.
             assert!(reads > 0 && writes > 0, "{resolver:?}: {reads} reads, {writes} writes succeeded");
         }

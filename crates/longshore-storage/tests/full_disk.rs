@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use common::{Scratch, begin, check_error, not_run, on_disk, path, put, read, request};
 use longshore_storage::local::{Local, LocalOptions};
 use longshore_storage::memory::Memory;
-use longshore_storage::{Abandoned, Backend, ErrorKind, Result, Upload, UploadPlan, UploadRequest};
+use longshore_storage::{
+    Abandoned, Backend, ErrorKind, Quota, Result, Upload, UploadPlan, UploadRequest, Usage,
+};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 const CAPACITY_BYTES: usize = 1 << 20;
@@ -46,8 +48,18 @@ impl Drop for SmallDisk {
     }
 }
 
+/// That what is known to be used is what a new count finds; not before it was asked for.
+#[track_caller]
+fn check_usage(store: &impl Backend, counts: bool) {
+    if counts {
+        let usage = store.usage().wait().expect("it is known");
+        assert_eq!(usage, store.recount().wait().expect("it is counted"));
+    }
+}
+
 /// Fills a store that can hold [`CAPACITY_BYTES`].
-fn check(store: &impl Backend) {
+fn check(store: &impl Backend, counts: bool) {
+    check_usage(store, counts);
     let old = vec![b'o'; CAPACITY_BYTES / 4];
     put(store, "/file", &old).expect("it fits");
     let free = store.free_space(&path("/file")).wait().expect("it is told").expect("it is known");
@@ -63,6 +75,7 @@ fn check(store: &impl Backend) {
         }
     };
     assert_eq!(failure.kind, ErrorKind::NoSpace);
+    check_usage(store, counts);
     assert!(written < CAPACITY_BYTES as u64);
     assert_eq!(read(store, "/file").expect("it can be read"), old);
     let Abandoned { kept_bytes } = upload.abandon().wait().expect("it is given up");
@@ -78,6 +91,7 @@ fn check(store: &impl Backend) {
         }
     };
     assert_eq!(failure.kind, ErrorKind::NoSpace);
+    check_usage(store, counts);
     // Who commits all the same gets no file.
     assert!(upload.commit().wait().is_err());
     assert_eq!(read(store, "/file").expect("it can be read"), old);
@@ -87,6 +101,7 @@ fn check(store: &impl Backend) {
         store.open_upload(request("/file", UploadPlan::At(old.len() as u64 - 1))).wait(),
         ErrorKind::NoSpace,
     );
+    check_usage(store, counts);
 
     // The part goes with the file, and there is room again.
     store.remove_file(&path("/file")).wait().expect("it is removed");
@@ -94,18 +109,23 @@ fn check(store: &impl Backend) {
     upload.commit().wait().expect("it is stored");
     assert_eq!(read(store, "/file").expect("it can be read"), b"nnnnnnnnnn!");
     put(store, "/other", &vec![b'x'; CAPACITY_BYTES / 2]).expect("there is room again");
+    check_usage(store, counts);
 }
 
 #[test]
 fn memory() {
-    check(&Memory::new().with_capacity(CAPACITY_BYTES as u64));
+    for counts in [false, true] {
+        check(&Memory::new().with_capacity(CAPACITY_BYTES as u64), counts);
+    }
 }
 
 #[test]
 fn local() {
-    let Some(disk) = SmallDisk::mount() else { return not_run("mounting needs root") };
-    check(&Local::open(disk.path(), LocalOptions::default()).expect("the root opens"));
-    assert_eq!(on_disk(disk.path()), ["file", "other"], "nothing is left behind");
+    for counts in [false, true] {
+        let Some(disk) = SmallDisk::mount() else { return not_run("mounting needs root") };
+        check(&Local::open(disk.path(), LocalOptions::default()).expect("the root opens"), counts);
+        assert_eq!(on_disk(disk.path()), ["file", "other"], "nothing is left behind");
+    }
 }
 
 /// Writes that many mebibytes, in steps that end within a block.
@@ -121,6 +141,10 @@ fn send(
         upload.write(step.to_vec()).wait()?;
     }
     Ok(upload)
+}
+
+fn upload_one_more(mut upload: Box<dyn Upload>) -> Result<Vec<u8>> {
+    upload.write(vec![0]).wait()
 }
 
 /// A store with room for 10 MiB, in which a cut upload of 6 MiB was kept, takes 6 MiB under the same name.
@@ -168,6 +192,14 @@ fn check_anew(store: &impl Backend) {
     assert_eq!(read(store, "/file").expect("it can be read"), vec![b'n'; 6 << 20]);
     // What is finished makes no room.
     check_error(send(store, again(), 6, b'n').map(drop), ErrorKind::NoSpace);
+    check_usage(store, true);
+    // The older part makes room also for who has a quota, and is credited once.
+    store.remove_file(&path("/file")).wait().expect("it is removed");
+    cut();
+    let quota = Quota { bytes: Some(7 << 20), files: None };
+    let upload = send(store, UploadRequest { quota, ..again() }, 7, b'q').expect("the older part makes room");
+    check_usage(store, true);
+    check_error(upload_one_more(upload), ErrorKind::QuotaExceeded);
 }
 
 #[test]
@@ -191,7 +223,7 @@ fn local_without_room_for_one_more_file() {
         .expect("the disk holds few files");
     assert_eq!(failure.kind, ErrorKind::NoSpace);
     check_error(put(&store, "/file", b"new"), ErrorKind::NoSpace);
-    check_error(store.make_directory(&path("/dir")).wait(), ErrorKind::NoSpace);
+    check_error(store.make_directory(&path("/dir"), None).wait(), ErrorKind::NoSpace);
     assert_eq!(read(&store, "/file").expect("it can be read"), b"old");
     let upload = begin(&store, request("/file", UploadPlan::Append), b"er").expect("no new file is needed");
     upload.commit().wait().expect("it is stored");
@@ -208,7 +240,7 @@ fn a_read_only_disk_says_so() {
     for plan in [UploadPlan::Replace, UploadPlan::Append, UploadPlan::At(1), UploadPlan::Unique] {
         check_error(store.open_upload(request("/file", plan)).wait(), ErrorKind::ReadOnly);
     }
-    check_error(store.make_directory(&path("/dir")).wait(), ErrorKind::ReadOnly);
+    check_error(store.make_directory(&path("/dir"), None).wait(), ErrorKind::ReadOnly);
     check_error(store.remove_file(&path("/file")).wait(), ErrorKind::ReadOnly);
     check_error(store.rename(&path("/file"), &path("/new"), false).wait(), ErrorKind::ReadOnly);
     assert_eq!(read(&store, "/file").expect("it can be read"), b"old");
@@ -225,6 +257,7 @@ fn a_disk_in_the_disk_is_part_of_the_tree() {
     assert_eq!(read(&store, &inside).expect("it can be read"), b"x");
     check_error(store.rename(&path(&inside), &path("/file"), false).wait(), ErrorKind::Unsupported);
     check_error(store.rename(&path(&inside), &path("/file"), true).wait(), ErrorKind::Unsupported);
+    assert_eq!(store.recount().wait().expect("it is counted"), Usage { bytes: 1, files: 1 });
     assert!(store.remove_directory(&path(format!("/{name}"))).wait().is_err());
     assert_eq!(read(&store, &inside).expect("it can be read"), b"x");
 }

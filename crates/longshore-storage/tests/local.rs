@@ -7,13 +7,15 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::{Scratch, begin, check_error, list, not_run, on_disk, path, put, read, request};
+use common::{
+    Closed, Scratch, begin, check_error, hidden, list, not_run, on_disk, path, put, race, read, request,
+};
 use longshore_storage::limits::PART_EXPIRY;
 use longshore_storage::local::{InPlace, Local, LocalOptions, PartsPolicy, Resolver};
 use longshore_storage::{
     Abandoned, Backend, Durability, ErrorKind, Kind, Operation, Upload, UploadPlan, UploadRequest,
 };
-use rustix::fs::{CWD, XattrFlags};
+use rustix::fs::XattrFlags;
 
 fn open(root: impl AsRef<Path>, options: LocalOptions) -> Local {
     Local::open(root, options).expect("the root opens")
@@ -25,15 +27,6 @@ fn open_default(root: impl AsRef<Path>) -> Local {
 
 fn mode(file: impl AsRef<Path>) -> u32 {
     fs::metadata(file).expect("the file is there").permissions().mode() & 0o7777
-}
-
-/// The only name on the disk that is hidden.
-#[track_caller]
-fn hidden(directory: &Path) -> String {
-    let mut names = on_disk(directory);
-    names.retain(|name| name.starts_with('.'));
-    assert_eq!(names.len(), 1, "{names:?}");
-    names.remove(0)
 }
 
 fn set_age(file: &Path, age: Duration) {
@@ -76,11 +69,11 @@ fn new_files_have_the_mode_that_was_asked_for() {
         "what is not whole is not for others"
     );
     upload.commit().wait().expect("it is stored");
-    store.make_directory(&path("/dir")).wait().expect("it is made");
+    store.make_directory(&path("/dir"), None).wait().expect("it is made");
     assert_eq!((mode(scratch.path().join("file")), mode(scratch.path().join("dir"))), (0o664, 0o777));
     let store = open_default(scratch.path());
     put(&store, "/default", b"x").expect("it is stored");
-    store.make_directory(&path("/default-dir")).wait().expect("it is made");
+    store.make_directory(&path("/default-dir"), None).wait().expect("it is made");
     assert_eq!(mode(scratch.path().join("default")), 0o644);
     assert_eq!(mode(scratch.path().join("default-dir")), 0o755);
 }
@@ -240,7 +233,7 @@ fn a_listed_part_can_be_looked_at_and_removed_but_not_read() {
     assert_eq!(store.stat(&name).wait().expect("it can be looked at").size, 3);
     check_error(store.open_read(&name).wait(), ErrorKind::NotFound);
     check_error(store.rename(&name, &path("/file"), false).wait(), ErrorKind::NotFound);
-    check_error(store.make_directory(&name).wait(), ErrorKind::NameNotAllowed);
+    check_error(store.make_directory(&name, None).wait(), ErrorKind::NameNotAllowed);
     store.remove_file(&name).wait().expect("it can be removed");
     check_error(store.part("anna", &path("/file")).wait(), ErrorKind::NotFound);
 }
@@ -345,7 +338,7 @@ fn an_append_is_not_taken_back_over_a_shorter_file() {
 fn a_directory_with_running_uploads_is_not_removed() {
     let scratch = Scratch::new();
     let store = open_default(scratch.path());
-    store.make_directory(&path("/dir")).wait().expect("it is made");
+    store.make_directory(&path("/dir"), None).wait().expect("it is made");
     for plan in [UploadPlan::Replace, UploadPlan::Unique] {
         let upload = begin(&store, request("/dir/file", plan), b"x").expect("it opens");
         check_error(store.remove_directory(&path("/dir")).wait(), ErrorKind::NotEmpty);
@@ -367,23 +360,6 @@ fn a_reservation_holds_across_stores() {
     a.commit().wait().expect("it is stored");
     b.commit().wait().expect("it is stored");
     assert_eq!(on_disk(scratch.path()), ["wish", "wish-2"]);
-}
-
-/// Runs `work` on several threads at once and counts those that succeeded.
-fn race(threads: usize, work: impl Fn(usize) -> bool + Sync) -> usize {
-    let barrier = std::sync::Barrier::new(threads);
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..threads)
-            .map(|number| {
-                let (barrier, work) = (&barrier, &work);
-                scope.spawn(move || {
-                    barrier.wait();
-                    work(number)
-                })
-            })
-            .collect();
-        runs.into_iter().filter_map(|run| run.join().ok()).filter(|succeeded| *succeeded).count()
-    })
 }
 
 #[test]
@@ -428,44 +404,13 @@ fn of_many_at_once_one_wins() {
         assert_eq!(renamed, 1);
 
         // All get names of their own.
-        store.make_directory(&path("/unique")).wait().expect("it is made");
+        store.make_directory(&path("/unique"), None).wait().expect("it is made");
         let stored = race(THREADS, |_| {
             begin(&store, fast(request("/unique/wish", UploadPlan::Unique)), b"x")
                 .and_then(|upload| upload.commit().wait())
                 .is_ok()
         });
         assert_eq!((stored, on_disk(scratch.path().join("unique")).len()), (THREADS, THREADS));
-    }
-}
-
-/// Makes a directory that refuses new files, as far as this process can be refused anything.
-struct Closed<'a>(&'a Path);
-
-impl<'a> Closed<'a> {
-    fn new(directory: &'a Path) -> Option<Closed<'a>> {
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o555)).expect("the mode is set");
-        let closed = Closed(directory);
-        if fs::write(directory.join("probe"), "").is_err() {
-            return Some(closed);
-        }
-        // Root may write there all the same, but not into an immutable one.
-        fs::remove_file(directory.join("probe")).expect("the probe is removed");
-        closed.set_immutable(true).ok().map(|()| closed)
-    }
-
-    fn set_immutable(&self, immutable: bool) -> rustix::io::Result<()> {
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
-        let directory = rustix::fs::openat(CWD, self.0, flags, rustix::fs::Mode::empty())?;
-        let mut flags = rustix::fs::ioctl_getflags(&directory)?;
-        flags.set(rustix::fs::IFlags::IMMUTABLE, immutable);
-        rustix::fs::ioctl_setflags(&directory, flags)
-    }
-}
-
-impl Drop for Closed<'_> {
-    fn drop(&mut self) {
-        let _ = self.set_immutable(false);
-        let _ = fs::set_permissions(self.0, fs::Permissions::from_mode(0o755));
     }
 }
 
@@ -512,7 +457,7 @@ fn a_full_commit_reaches_new_directories_however_they_are_named() {
     let scratch = Scratch::new();
     let store = open_default(scratch.path());
     for name in ["/a", "/a/b", "/a/b/c"] {
-        store.make_directory(&path(name)).wait().expect("it is made");
+        store.make_directory(&path(name), None).wait().expect("it is made");
     }
     symlink("a/b", scratch.path().join("link")).expect("a link is made");
     let full = |name| UploadRequest { durability: Durability::Full, ..request(name, UploadPlan::Replace) };
@@ -525,7 +470,7 @@ fn a_full_commit_reaches_new_directories_however_they_are_named() {
     store_at("/moved/b/file");
     // More directories than are remembered one by one.
     for number in 0..4100 {
-        store.make_directory(&path(format!("/moved/{number}"))).wait().expect("it is made");
+        store.make_directory(&path(format!("/moved/{number}")), None).wait().expect("it is made");
     }
     store_at("/moved/4099/file");
     assert_eq!(read(&store, "/moved/4099/file").expect("it can be read"), b"x");

@@ -7,7 +7,7 @@ use longshore_server::path::VirtualPath;
 use longshore_server::storage::memory::Memory;
 use longshore_server::storage::{
     Abandoned, Backend, Committed, Directory, Entry, Error, ErrorKind, Operation, Part, Readable, Timestamp,
-    Upload, UploadRequest,
+    Upload, UploadRequest, Usage,
 };
 
 use super::PATIENCE;
@@ -118,8 +118,8 @@ impl Backend for Odd {
         })
     }
 
-    fn make_directory(&self, path: &VirtualPath) -> Operation<()> {
-        self.apply("make_directory", path, || self.memory.make_directory(path))
+    fn make_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Operation<()> {
+        self.apply("make_directory", path, || self.memory.make_directory(path, mode))
     }
 
     fn remove_directory(&self, path: &VirtualPath) -> Operation<()> {
@@ -136,6 +136,18 @@ impl Backend for Odd {
 
     fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Operation<()> {
         self.apply("set_modified", path, || self.memory.set_modified(path, modified))
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()> {
+        self.apply("set_mode", path, || self.memory.set_mode(path, mode))
+    }
+
+    fn usage(&self) -> Operation<Usage> {
+        self.apply("usage", &VirtualPath::root(), || self.memory.usage())
+    }
+
+    fn recount(&self) -> Operation<Usage> {
+        self.apply("recount", &VirtualPath::root(), || self.memory.recount())
     }
 
     fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>> {
@@ -210,6 +222,11 @@ impl Upload for OddUpload {
     fn abandon(self: Box<Self>) -> Operation<Abandoned> {
         let OddUpload { handle, inner } = *self;
         handle.apply("abandon", || inner.abandon())
+    }
+
+    fn discard(self: Box<Self>) -> Operation<()> {
+        let OddUpload { handle, inner } = *self;
+        handle.apply("discard", || inner.discard())
     }
 }
 

@@ -5,7 +5,7 @@ use longshore_path::VirtualPath;
 use super::{Errand, Subject};
 use crate::{
     Backend, Committed, Durability, Entry, Error, ErrorKind, Operation, Part, Result, Upload, UploadPlan,
-    UploadRequest,
+    UploadRequest, Usage,
 };
 
 /// Who uploads where the case does not care.
@@ -27,12 +27,10 @@ pub(super) fn path(path: impl AsRef<[u8]>) -> VirtualPath {
 #[track_caller]
 pub(super) fn request(name: impl AsRef<[u8]>, plan: UploadPlan) -> UploadRequest {
     UploadRequest {
-        path: path(name),
-        owner: OWNER.to_owned(),
-        plan,
         overwrite: true,
         // One case asks for the others; syncing in all of them would only take time.
         durability: Durability::None,
+        ..UploadRequest::new(path(name), OWNER, plan)
     }
 }
 
@@ -67,7 +65,7 @@ impl<'a> Kit<'a> {
 
     #[track_caller]
     pub(super) fn make_directory(&self, name: impl AsRef<[u8]>) {
-        self.wait(self.backend.make_directory(&path(name))).expect("a directory is made");
+        self.wait(self.backend.make_directory(&path(name), None)).expect("a directory is made");
     }
 
     #[track_caller]
@@ -163,6 +161,30 @@ impl<'a> Kit<'a> {
     pub(super) fn put(&self, name: impl AsRef<[u8]>, octets: &[u8]) {
         let upload = self.begin(request(name, UploadPlan::Replace), octets);
         self.commit(upload);
+    }
+
+    /// What is used, which must be what a new count finds.
+    #[track_caller]
+    pub(super) fn usage(&self) -> Usage {
+        let known = self.wait(self.backend.usage()).expect("the usage is known");
+        let counted = self.wait(self.backend.recount()).expect("the usage can be counted");
+        assert_eq!(known, counted, "what is known is not what is counted");
+        known
+    }
+
+    #[track_caller]
+    pub(super) fn check_usage(&self, bytes: u64, files: u64) {
+        assert_eq!(self.usage(), Usage { bytes, files });
+    }
+
+    #[track_caller]
+    pub(super) fn remove(&self, name: impl AsRef<[u8]>) {
+        self.wait(self.backend.remove_file(&path(name))).expect("the file is removed");
+    }
+
+    #[track_caller]
+    pub(super) fn discard(&self, upload: Box<dyn Upload>) {
+        self.wait(upload.discard()).expect("discarding succeeds");
     }
 
     /// Leaves a part of [`OWNER`]'s.

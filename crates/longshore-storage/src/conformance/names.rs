@@ -4,7 +4,7 @@ use super::kit::{Kit, OWNER, check_error, path, request};
 use crate::{ErrorKind, Kind, Timestamp, UploadPlan};
 
 pub(super) fn a_directory_is_made_once(kit: &Kit<'_>) {
-    let make = |name: &str| kit.wait(kit.backend.make_directory(&path(name)));
+    let make = |name: &str| kit.wait(kit.backend.make_directory(&path(name), None));
     kit.put("/file", b"x");
     make("/dir").expect("the directory is made");
     make("/dir/below").expect("a directory in it is made");
@@ -168,7 +168,7 @@ pub(super) fn reserved_names_are_refused(kit: &Kit<'_>) {
             }
             let file = super::kit::path("/file");
             for (path, expected) in [(&name, ErrorKind::NameNotAllowed), (&below, ErrorKind::NotFound)] {
-                check_error(kit.wait(kit.backend.make_directory(path)), expected);
+                check_error(kit.wait(kit.backend.make_directory(path, None)), expected);
                 check_error(kit.wait(kit.backend.rename(&file, path, true)), expected);
                 for plan in [UploadPlan::Replace, UploadPlan::Append, UploadPlan::At(1), UploadPlan::Unique] {
                     check_error(kit.open(request(path.as_bytes(), plan)).map(drop), expected);

@@ -285,3 +285,32 @@ pub(super) fn a_file_replaced_under_its_writer_stays_replaced(kit: &Kit<'_>) {
     kit.check_contents("/file", b"a whole new file");
     kit.check_names("/", &["file"]);
 }
+
+pub(super) fn a_discarded_upload_leaves_nothing(kit: &Kit<'_>) {
+    let upload = kit.begin(request("/file", UploadPlan::Replace), b"0123456789");
+    kit.discard(upload);
+    kit.check_part(OWNER, "/file", None);
+    let upload = kit.begin(request("/file", UploadPlan::Unique), b"0123456789");
+    kit.discard(upload);
+    kit.check_part(OWNER, "/file", None);
+    kit.check_usage(0, 0);
+    // Neither does what it went on with: it was to be finished by this one.
+    kit.cut("/file", b"0123456789");
+    let upload = kit.begin(request("/file", UploadPlan::At(10)), b"abc");
+    kit.discard(upload);
+    kit.check_part(OWNER, "/file", None);
+    // An older part is another upload's.
+    kit.cut("/file", b"0123456789");
+    let upload = kit.begin(request("/file", UploadPlan::Replace), b"abc");
+    kit.discard(upload);
+    kit.check_part(OWNER, "/file", Some(10));
+    // A finished file is as before.
+    kit.put("/file", b"old contents");
+    for plan in [UploadPlan::Replace, UploadPlan::Append, UploadPlan::At(12), UploadPlan::At(3)] {
+        let upload = kit.begin(request("/file", plan), b"new");
+        kit.discard(upload);
+        kit.check_contents("/file", b"old contents");
+    }
+    kit.check_names("/", &["file"]);
+    kit.check_usage(12, 1);
+}

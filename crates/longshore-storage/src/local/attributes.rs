@@ -1,9 +1,9 @@
 //! What a file has besides its contents: from the system's form to [`Entry`], and from an old file to the one
 //! that takes its place.
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Statx, StatxFlags, Timespec, Timestamps, Uid, XattrFlags,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Statx, StatxFlags, Timespec, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::{Errno, Result};
 
@@ -106,7 +106,30 @@ pub(super) fn inherit(file: &OwnedFd, place: &Place, old: &Statx) {
 
 /// Sets the permission bits, where the file system has any.
 pub(super) fn set_mode(file: &OwnedFd, mode: u32) {
-    let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o777));
+    let _ = rustix::fs::fchmod(file, mode_bits(mode));
+}
+
+/// The bits that may be set: never those that make a program run as its owner.
+pub(super) fn mode_bits(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode & 0o3777)
+}
+
+/// Sets the permission bits of what was `found` (`O_PATH`) at the place, whatever stands there now.
+pub(super) fn set_mode_of(found: &OwnedFd, place: &Place, mode: Mode) -> Result<()> {
+    // A name that nobody can make lead elsewhere. The file need not be readable, as it must be to be opened.
+    let own_name = format!("/proc/self/fd/{}", found.as_raw_fd());
+    match rustix::fs::chmodat(CWD, own_name, mode, AtFlags::empty()) {
+        Err(Errno::NOENT | Errno::NOTDIR) => {}
+        result => return result,
+    }
+    // Without /proc.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
+    if file_id(&status(&opened)?) == file_id(&status(found)?) {
+        rustix::fs::fchmod(&opened, mode)
+    } else {
+        Err(Errno::AGAIN)
+    }
 }
 
 /// Whether an extended attribute still holds for other contents.

@@ -9,9 +9,11 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::errno::{error, naming_error};
+use super::meter::Pass;
 use super::resolve::Place;
 use super::upload::{Active, Progress, Stage, look};
-use super::{PartsPolicy, attributes, kept, text};
+use super::{PartsPolicy, attributes, growth, kept, text};
+use crate::usage::Claim;
 use crate::{Committed, Durability, ErrorKind, Result, UploadPlan};
 
 impl Active {
@@ -26,15 +28,16 @@ impl Active {
         if progress.written != expected {
             return Err(ErrorKind::Failed.into());
         }
-        let replaced = match &progress.stage {
+        let Progress { stage, claim, .. } = &mut *progress;
+        let replaced = match stage {
             Stage::Part(part) => {
                 let directory = self.open_directory()?;
-                let replaced = self.rename(part)?;
+                let replaced = self.rename(part, claim)?;
                 // From here on there is nothing to give up.
                 progress.stage = Stage::Ended;
                 self.sync_directory(directory.as_ref())?;
                 // None is there as a rule, and one that could not be removed expires.
-                let _ = kept::forget(&self.place, &self.request.owner);
+                let _ = kept::forget(&self.store.meter, &self.place, &self.request.owner);
                 replaced
             }
             Stage::Append(_) => {
@@ -43,8 +46,8 @@ impl Active {
                 true
             }
             Stage::Overwrite { cut } => {
-                if !cut {
-                    rustix::fs::ftruncate(&self.file, expected).map_err(error)?;
+                if !*cut {
+                    growth::cut(&self.store, &self.place, &self.file, expected, true).map_err(error)?;
                 }
                 self.finish_in_place()?;
                 progress.stage = Stage::Ended;
@@ -55,25 +58,27 @@ impl Active {
         Ok(Committed { path: self.request.path.clone(), size: expected, replaced })
     }
 
-    /// Ends the upload without a file: how many octets were kept for the next one. Nothing when it has ended already.
-    pub(super) fn give_up(&self) -> Result<Option<u64>> {
+    /// Ends the upload without a file: how many octets were kept for the next one; none where `discard` says so. Nothing
+    /// when it has ended already.
+    pub(super) fn give_up(&self, discard: bool) -> Result<Option<u64>> {
         let mut progress = self.progress();
-        match std::mem::replace(&mut progress.stage, Stage::Ended) {
+        let Progress { written, stage, claim } = &mut *progress;
+        let (store, place) = (&self.store, &self.place);
+        match std::mem::replace(stage, Stage::Ended) {
             // An empty part is worth nothing, and must not take the place of an older one.
-            Stage::Part(part)
-                if progress.written == 0 || self.store.options.parts == PartsPolicy::Discard =>
-            {
-                rustix::fs::unlinkat(&self.place.directory, &part, AtFlags::empty()).map_err(error)?;
+            Stage::Part(part) if discard || *written == 0 || store.options.parts == PartsPolicy::Discard => {
+                kept::discard(&store.meter, claim, place, &part).map_err(error)?;
                 Ok(None)
             }
             Stage::Part(part) => {
-                kept::keep(&self.place, &self.request.owner, &part).map_err(error)?;
-                Ok(Some(progress.written))
+                let active = (&part[..], &self.file);
+                let kept = kept::keep(&store.meter, claim, place, &self.request.owner, active);
+                Ok(kept.map_err(error)?.then_some(*written))
             }
             Stage::Append(length) => {
                 // Truncating a file that has become shorter meanwhile would fill it up with zeros.
                 if attributes::status(&self.file).map_err(error)?.stx_size > length {
-                    rustix::fs::ftruncate(&self.file, length).map_err(error)?;
+                    growth::cut(&self.store, &self.place, &self.file, length, true).map_err(error)?;
                 }
                 Ok(None)
             }
@@ -96,24 +101,50 @@ impl Active {
     }
 
     /// Contents, then name. Whether a file stood there before.
-    fn rename(&self, part: &[u8]) -> Result<bool> {
+    fn rename(&self, part: &[u8], claim: &mut Claim) -> Result<bool> {
         let replace = self.request.overwrite && self.request.plan != UploadPlan::Unique;
         let old = look(&self.place)?;
         match &old {
             Some(_) if !replace => return Err(ErrorKind::AlreadyExists.into()),
             Some(old) => attributes::inherit(&self.file, &self.place, old),
             // Not by the mode at its creation: the program's umask has no say here.
-            None => attributes::set_mode(&self.file, self.store.options.file_mode),
+            None => attributes::set_mode(&self.file, self.new_mode()),
         }
         self.sync_contents()?;
         self.check_place()?;
         let (directory, name) = (&self.place.directory, &self.place.name);
+        let mut pass = self.enter_within_quota(claim)?;
         if replace {
+            let found = pass.find(directory, name).map_err(error)?;
             rustix::fs::renameat(directory, part, directory, name).map_err(naming_error)?;
+            pass.lost(directory, found);
         } else {
             rename_no_replace((directory, part), (directory, name), false).map_err(naming_error)?;
         }
+        if !claim.quota.is_none() {
+            pass.tally(|tally| tally.release(claim));
+        }
         Ok(old.is_some())
+    }
+
+    /// Goes through the gate to give the part its name, provided that what is then finished fits in the quota: the file
+    /// that was to be replaced may have gone or shrunk since the octets were let in.
+    fn enter_within_quota(&self, claim: &mut Claim) -> Result<Pass<'_>> {
+        let mut enter = || {
+            let pass = self.store.meter.enter_alone();
+            self.growing(false).renew_credit(claim);
+            let fits = claim.quota.is_none() || pass.tally(|tally| tally.fits(claim));
+            fits.then_some(pass)
+        };
+        if let Some(pass) = enter() {
+            return Ok(pass);
+        }
+        self.store.recount_before_refusal();
+        enter().ok_or_else(|| ErrorKind::QuotaExceeded.into())
+    }
+
+    fn new_mode(&self) -> u32 {
+        self.request.mode.unwrap_or(self.store.options.file_mode & 0o777)
     }
 
     /// For a file that was written to in place: it must still be the one under that name.
@@ -173,7 +204,7 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         // Nobody is left to hear of a failure; a part that could not be kept or removed expires.
-        let _ = self.give_up();
+        let _ = self.give_up(false);
     }
 }
 

@@ -8,13 +8,28 @@ use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Statx};
 use rustix::io::{Errno, Result};
 use rustix::rand::GetRandomFlags;
 
+use super::meter::{Meter, Pass};
 use super::resolve::Place;
 use super::{attributes, part};
-use crate::Timestamp;
-use crate::limits::{PART_EXPIRY, SWEEP_ENTRIES};
+use crate::limits::{LOCK_ATTEMPTS, PART_EXPIRY, SWEEP_ENTRIES};
+use crate::usage::Claim;
+use crate::{Timestamp, Usage};
 
 /// Nobody but the server needs to read what is not whole; the final mode is set at the commit.
 const PART_MODE: Mode = Mode::from_raw_mode(0o600);
+
+/// To continue a part.
+const TAKE: OFlags = OFlags::WRONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+/// To look at a part's lock.
+const LOOK: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
 
 /// A part that an upload writes to.
 pub(super) struct ActivePart {
@@ -34,18 +49,38 @@ pub(super) fn random() -> u64 {
     }
 }
 
-/// Makes an empty part of this name in `directory`.
-pub(super) fn create(directory: &OwnedFd, name: Vec<u8>) -> Result<ActivePart> {
+/// Makes an empty part of this name in `directory`. `EDQUOT`: the quota has no room for it.
+pub(super) fn create(meter: &Meter, claim: &Claim, directory: &OwnedFd, name: Vec<u8>) -> Result<ActivePart> {
+    let pass = meter.enter();
+    if !pass.reserve(directory, claim, Usage::ONE_FILE) {
+        return Err(Errno::DQUOT);
+    }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, &name, flags, PART_MODE)?;
-    mark_live(&file);
-    Ok(ActivePart { name, file, size: 0 })
+    let made = rustix::fs::openat(directory, &name, flags, PART_MODE).and_then(|file| {
+        let outcome = mark_live(&file).and_then(|()| attributes::status(&file));
+        match outcome {
+            Ok(status) if status.stx_nlink > 0 => Ok(file),
+            // Another program's count has taken it for an orphan before it was locked.
+            Ok(_) => Err(Errno::EXIST),
+            Err(errno) => {
+                let _ = rustix::fs::unlinkat(directory, &name, AtFlags::empty());
+                Err(errno)
+            }
+        }
+    });
+    match made {
+        Ok(file) => Ok(ActivePart { name, file, size: 0 }),
+        Err(errno) => {
+            pass.remove(directory, Usage::ONE_FILE);
+            Err(errno)
+        }
+    }
 }
 
-/// Makes an empty part for an upload to `place`.
-pub(super) fn create_active(place: &Place, owner: &str) -> Result<ActivePart> {
+/// Makes an empty part for an upload to `place`. `EDQUOT`: the quota has no room for it.
+pub(super) fn create_active(meter: &Meter, claim: &Claim, place: &Place, owner: &str) -> Result<ActivePart> {
     loop {
-        match create(&place.directory, part::active(&place.name, owner, random())) {
+        match create(meter, claim, &place.directory, part::active(&place.name, owner, random())) {
             Err(Errno::EXIST) => {}
             result => return result,
         }
@@ -62,24 +97,36 @@ pub(super) fn look(place: &Place, owner: &str) -> Result<Option<Statx>> {
 }
 
 /// Takes the part that `owner` left at `place` away under another name, so that only one upload continues it.
-pub(super) fn take(place: &Place, owner: &str) -> Result<Option<ActivePart>> {
+pub(super) fn take(meter: &Meter, place: &Place, owner: &str) -> Result<Option<ActivePart>> {
     let kept = part::kept(&place.name, owner);
     let name = part::active(&place.name, owner, random());
+    let mut pass = meter.enter_alone();
+    let open = |name: &[u8]| rustix::fs::openat(&place.directory, name, TAKE, Mode::empty());
+    let before = match open(&kept) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno),
+    };
+    // Before it has the name of a running part: another program's count must not find that without a lock.
+    let _ = rustix::fs::flock(&before, FlockOperation::NonBlockingLockExclusive);
     match rustix::fs::renameat(&place.directory, &kept, &place.directory, &name) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(errno),
     }
-    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(&place.directory, &name, flags, Mode::empty())
-        .and_then(|file| Ok((attributes::status(&file)?, file)));
+    let opened = attributes::status_at(&place.directory, &name).and_then(|status| {
+        let is_same = attributes::file_id(&status) == attributes::file_id(&attributes::status(&before)?);
+        // A newer part may have got the name meanwhile.
+        let file = if is_same { before } else { open(&name)? };
+        mark_live(&file)?;
+        Ok((attributes::status(&file)?, file))
+    });
     let taken = match opened {
         Ok((status, file)) if is_own(&status) && !is_expired(attributes::modified(&status)) => {
-            mark_live(&file);
             Some(ActivePart { name, file, size: status.stx_size })
         }
         Ok(_) => {
-            let _ = rustix::fs::unlinkat(&place.directory, &name, AtFlags::empty());
+            let _ = pass.unlink(&place.directory, &name);
             None
         }
         Err(errno) => {
@@ -87,25 +134,54 @@ pub(super) fn take(place: &Place, owner: &str) -> Result<Option<ActivePart>> {
             return Err(errno);
         }
     };
-    sweep(&place.directory);
+    drop(pass);
+    sweep(meter, &place.directory);
     Ok(taken)
 }
 
-/// Gives a part its kept name, over an older one, and sweeps out what is expired.
-pub(super) fn keep(place: &Place, owner: &str, active: &[u8]) -> Result<()> {
-    rustix::fs::renameat(&place.directory, active, &place.directory, part::kept(&place.name, owner))?;
-    sweep(&place.directory);
-    Ok(())
+/// Gives a part its kept name, over an older one, and sweeps out what is expired. Whether it was kept: one for which
+/// the quota has no room, beside the finished file that it was to replace, is removed.
+pub(super) fn keep(
+    meter: &Meter,
+    claim: &mut Claim,
+    place: &Place,
+    owner: &str,
+    active: (&[u8], &OwnedFd),
+) -> Result<bool> {
+    let (name, file) = active;
+    let kept = part::kept(&place.name, owner);
+    let mut pass = meter.enter_alone();
+    pass.tally(|tally| tally.release(claim));
+    let older = pass.find(&place.directory, &kept)?;
+    let freed = older.as_ref().map_or(Usage::default(), |older| older.usage);
+    if !pass.tally(|tally| tally.fits(&claim.with_credit(freed))) {
+        pass.unlink(&place.directory, name)?;
+        return Ok(false);
+    }
+    rustix::fs::renameat(&place.directory, name, &place.directory, &kept)?;
+    pass.lost(&place.directory, older);
+    // Whoever continues it locks it, perhaps before this descriptor is closed.
+    let _ = rustix::fs::flock(file, FlockOperation::Unlock);
+    drop(pass);
+    sweep(meter, &place.directory);
+    Ok(true)
+}
+
+/// Removes the part of an upload that has ended.
+pub(super) fn discard(meter: &Meter, claim: &mut Claim, place: &Place, active: &[u8]) -> Result<()> {
+    let mut pass = meter.enter_alone();
+    pass.tally(|tally| tally.release(claim));
+    pass.unlink(&place.directory, active)
 }
 
 /// Removes the part that `owner` left at `place`, because a newer upload has taken its place or needs its room. Whether
 /// there was one that could be removed.
-pub(super) fn forget(place: &Place, owner: &str) -> bool {
-    rustix::fs::unlinkat(&place.directory, part::kept(&place.name, owner), AtFlags::empty()).is_ok()
+pub(super) fn forget(meter: &Meter, place: &Place, owner: &str) -> bool {
+    meter.enter_alone().unlink(&place.directory, &part::kept(&place.name, owner)).is_ok()
 }
 
 /// Removes all parts from a directory that holds nothing else and to which nobody uploads; says whether that was so.
-pub(super) fn empty_of_parts(directory: &OwnedFd) -> Result<bool> {
+pub(super) fn empty_of_parts(pass: &mut Pass<'_>, directory: &OwnedFd) -> Result<bool> {
     let mut parts = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
@@ -119,7 +195,7 @@ pub(super) fn empty_of_parts(directory: &OwnedFd) -> Result<bool> {
         return Ok(false);
     }
     for name in parts {
-        match rustix::fs::unlinkat(directory, &name, AtFlags::empty()) {
+        match pass.unlink(directory, &name) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
         }
@@ -128,7 +204,7 @@ pub(super) fn empty_of_parts(directory: &OwnedFd) -> Result<bool> {
 }
 
 /// Removes expired parts, those of a program that was killed included. Looks at the first entries only.
-fn sweep(directory: &OwnedFd) {
+fn sweep(meter: &Meter, directory: &OwnedFd) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(readable) = rustix::fs::openat(directory, ".", flags, Mode::empty()) else { return };
     let Ok(entries) = Dir::new(readable) else { return };
@@ -139,20 +215,38 @@ fn sweep(directory: &OwnedFd) {
                 .is_ok_and(|status| is_own(&status) && is_expired(attributes::modified(&status)))
             && !is_live(directory, name)
         {
-            let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+            let _ = meter.enter_alone().unlink(directory, name);
         }
     }
 }
 
+/// Removes a part that nobody can resume: one that a killed program was writing to, or one that is expired. Whether it
+/// is no more. Where a file system has no locks, nobody can tell, and it stays until a sweep.
+pub(super) fn remove_orphan(directory: &OwnedFd, name: &[u8], status: &Statx) -> bool {
+    if !is_own(status) || !(part::is_active(name) || is_expired(attributes::modified(status))) {
+        return false;
+    }
+    let Ok(file) = rustix::fs::openat(directory, name, LOOK, Mode::empty()) else { return false };
+    // Held until it is gone: whoever has just made it finds out when it gets the lock.
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && matches!(rustix::fs::unlinkat(directory, name, AtFlags::empty()), Ok(()) | Err(Errno::NOENT))
+}
+
 /// A lock that lasts as long as the upload: others see by it that the part is not an orphan. Where a file system has
-/// no locks, the part's age must do.
-fn mark_live(file: &OwnedFd) {
-    let _ = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+/// no locks, the part's age must do. `EAGAIN`: somebody else has locked it.
+fn mark_live(file: &OwnedFd) -> Result<()> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            // Whoever sweeps or counts looks by a lock whether there is one, and is done with that at once.
+            Err(Errno::WOULDBLOCK) => std::thread::yield_now(),
+            _ => return Ok(()),
+        }
+    }
+    Err(Errno::AGAIN)
 }
 
 fn is_live(directory: &OwnedFd, name: &[u8]) -> bool {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+    match rustix::fs::openat(directory, name, LOOK, Mode::empty()) {
         Ok(file) => rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK),
         Err(errno) => errno != Errno::NOENT,
     }

@@ -18,6 +18,8 @@ const SHOWN_BYTES: usize = 48;
 /// Hexadecimal digits of the key: 128 bits, so that finding a name that collides with a given part is hopeless.
 const KEY_DIGITS: usize = 32;
 const RANDOM_DIGITS: usize = 16;
+/// What stands in the place of the random digits where the name itself is reserved.
+const UNIQUE: &[u8] = b"unique";
 /// The longest name that is made here.
 const LONGEST_BYTES: usize = 1 + SHOWN_BYTES + 1 + KEY_DIGITS + 1 + RANDOM_DIGITS + SUFFIX.len();
 const _: () = assert!(LONGEST_BYTES <= 143);
@@ -31,17 +33,30 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
 
 /// The name under which a cut upload of `name` by `owner` is kept: always the same one.
 pub(super) fn kept(name: &[u8], owner: &str) -> Vec<u8> {
-    assemble(name, &key(b"kept", owner.as_bytes(), name), "")
+    assemble(name, &key(b"kept", owner.as_bytes(), name), b"")
 }
 
 /// The name of a running upload. `random` must not repeat in the directory.
 pub(super) fn active(name: &[u8], owner: &str, random: u64) -> Vec<u8> {
-    assemble(name, &key(b"kept", owner.as_bytes(), name), &format!(".{random:016x}"))
+    assemble(name, &key(b"kept", owner.as_bytes(), name), format!("{random:016x}").as_bytes())
 }
 
 /// The name of a running upload that nobody else can have while it exists, whoever the owner.
 pub(super) fn reservation(name: &[u8]) -> Vec<u8> {
-    assemble(name, &key(b"unique", b"", name), ".unique")
+    assemble(name, &key(b"unique", b"", name), UNIQUE)
+}
+
+/// Whether a name is that of a running upload.
+pub(super) fn is_active(name: &[u8]) -> bool {
+    let Some(rest) = name.len().checked_sub(SUFFIX.len()).map(|length| &name[..length]) else { return false };
+    let mut components = rest.rsplit(|&byte| byte == b'.');
+    let is_hexadecimal =
+        |component: &[u8], digits| component.len() == digits && component.iter().all(u8::is_ascii_hexdigit);
+    let distinction = components.next().unwrap_or_default();
+    is_reserved(name)
+        && (is_hexadecimal(distinction, RANDOM_DIGITS) || distinction == UNIQUE)
+        && components.next().is_some_and(|key| is_hexadecimal(key, KEY_DIGITS))
+        && components.next().is_some()
 }
 
 /// The digest in hexadecimal. It resists collisions, since whoever uploads chooses names and must not find one whose
@@ -52,7 +67,7 @@ fn key(purpose: &[u8], owner: &[u8], name: &[u8]) -> String {
     digest[..KEY_DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn assemble(name: &[u8], key: &str, distinction: &str) -> Vec<u8> {
+fn assemble(name: &[u8], key: &str, distinction: &[u8]) -> Vec<u8> {
     let mut part = vec![b'.'];
     part.extend(name.iter().take(SHOWN_BYTES).map(|&byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => byte,
@@ -61,7 +76,10 @@ fn assemble(name: &[u8], key: &str, distinction: &str) -> Vec<u8> {
     }));
     part.push(b'.');
     part.extend_from_slice(key.as_bytes());
-    part.extend_from_slice(distinction.as_bytes());
+    if !distinction.is_empty() {
+        part.push(b'.');
+        part.extend_from_slice(distinction);
+    }
     part.extend_from_slice(SUFFIX);
     part
 }
@@ -95,6 +113,24 @@ mod tests {
         check_reserved(b"a.longshore-part", false);
         check_reserved(b".a.longshore-parts", false);
         check_reserved(b"", false);
+    }
+
+    #[test]
+    fn running_parts_are_told_from_kept_ones() {
+        for name in
+            [&b"a"[..], b".", b"a.0123456789abcdef", b"unique", b"a.unique", &[b'x'; 255], &[0xE9; 255]]
+        {
+            assert!(!is_active(&kept(name, "anna")), "{name:?}");
+            for random in [0, 0xAB, u64::MAX] {
+                assert!(is_active(&active(name, "anna", random)), "{name:?}");
+            }
+            assert!(is_active(&reservation(name)), "{name:?}");
+        }
+        for other in
+            [&b".a.longshore-part"[..], b".longshore-part", b"", b".a.b.0123456789abcdef.longshore-part"]
+        {
+            assert!(!is_active(other), "{other:?}");
+        }
     }
 
     #[test]

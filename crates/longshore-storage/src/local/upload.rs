@@ -4,18 +4,22 @@ use std::cmp::Ordering;
 use std::sync::{Arc, Mutex};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
+use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
 use longshore_path::VirtualPath;
 
 use super::errno::error;
+use super::growth::{self, Growing};
 use super::kept::{self, ActivePart};
 use super::resolve::Place;
 use super::{InPlace, Store, attributes, part, text};
-use crate::limits::{COPY_STEP_BYTES, OPEN_ATTEMPTS, UNIQUE_ATTEMPTS};
+use crate::limits::{COPY_BUFFER_BYTES, COPY_STEP_BYTES, OPEN_ATTEMPTS, UNIQUE_ATTEMPTS};
 use crate::unique::unique_name;
-use crate::{Abandoned, Committed, ErrorKind, Operation, Result, Upload, UploadPlan, UploadRequest};
+use crate::usage::Claim;
+use crate::{
+    Abandoned, Committed, ErrorKind, Operation, Quota, Result, Upload, UploadPlan, UploadRequest, Usage,
+};
 
 /// The handle. Dropping it, and any job that still writes, ends the upload as abandoned.
 struct LocalUpload {
@@ -39,6 +43,8 @@ pub(super) struct Progress {
     /// Octets in the file so far: where the next one goes.
     pub(super) written: u64,
     pub(super) stage: Stage,
+    /// What the quota has to be told of this upload.
+    pub(super) claim: Claim,
 }
 
 pub(super) enum Stage {
@@ -58,23 +64,37 @@ struct Start {
     file: OwnedFd,
     position: u64,
     stage: Stage,
+    claim: Claim,
 }
 
 impl Start {
-    fn part(part: ActivePart) -> Start {
-        Start { file: part.file, position: part.size, stage: Stage::Part(part.name) }
+    fn part(part: ActivePart, claim: Claim) -> Start {
+        Start { file: part.file, position: part.size, stage: Stage::Part(part.name), claim }
     }
 }
 
-pub(super) fn open(store: Arc<Store>, mut request: UploadRequest) -> Result<Box<dyn Upload>> {
+pub(super) fn open(store: Arc<Store>, request: UploadRequest) -> Result<Box<dyn Upload>> {
+    if request.quota.is_none() {
+        return open_once(store, request);
+    }
+    store.usage().map_err(error)?;
+    match open_once(Arc::clone(&store), request.clone()) {
+        Err(failure) if failure.kind == ErrorKind::QuotaExceeded => {
+            store.recount_before_refusal();
+            open_once(store, request)
+        }
+        result => result,
+    }
+}
+
+fn open_once(store: Arc<Store>, mut request: UploadRequest) -> Result<Box<dyn Upload>> {
     if request.path.is_root() {
         return Err(ErrorKind::IsADirectory.into());
     }
     super::check_new_name(&request.path)?;
     if request.plan == UploadPlan::Unique {
-        let (path, place, part) = reserve(&store, &request.path)?;
-        request.path = path;
-        return Ok(begin(store, request, place, Start::part(part)));
+        let (place, start) = reserve(&store, &mut request)?;
+        return Ok(begin(store, request, place, start));
     }
     for _ in 0..OPEN_ATTEMPTS {
         let place = store.root.target(text(&request.path)).map_err(error)?;
@@ -96,12 +116,16 @@ pub(super) fn open(store: Arc<Store>, mut request: UploadRequest) -> Result<Box<
     Err(ErrorKind::Busy.into())
 }
 
-fn begin(store: Arc<Store>, request: UploadRequest, place: Place, start: Start) -> Box<dyn Upload> {
-    let progress = Mutex::new(Progress { written: start.position, stage: start.stage });
+fn begin(store: Arc<Store>, request: UploadRequest, place: Place, mut start: Start) -> Box<dyn Upload> {
+    if !request.quota.is_none() && matches!(start.stage, Stage::Part(_)) {
+        let part = Usage::of_file(start.position);
+        store.meter.enter().tally(|tally| tally.spare(&mut start.claim, part));
+    }
+    let progress = Progress { written: start.position, stage: start.stage, claim: start.claim };
     Box::new(LocalUpload {
         path: request.path.clone(),
         next: start.position,
-        active: Arc::new(Active { store, request, place, file: start.file, progress }),
+        active: Arc::new(Active { store, request, place, file: start.file, progress: Mutex::new(progress) }),
     })
 }
 
@@ -125,20 +149,47 @@ fn start(
     old: Option<&Statx>,
 ) -> Result<Option<Start>> {
     match (request.plan, old) {
-        (UploadPlan::Append, Some(old)) => open_append(place, old.stx_size),
+        (UploadPlan::Append, Some(old)) => open_append(store, request, place, old.stx_size),
         (UploadPlan::At(offset @ 1..), Some(old)) => match offset.cmp(&old.stx_size) {
             Ordering::Greater => Err(ErrorKind::OffsetBeyondEnd.into()),
-            Ordering::Equal => open_append(place, offset),
+            Ordering::Equal => open_append(store, request, place, offset),
             Ordering::Less => copy_front(store, request, place, offset),
         },
-        (UploadPlan::Append, None) => match kept::take(place, &request.owner).map_err(error)? {
-            Some(part) => Ok(Some(Start::part(part))),
+        (UploadPlan::Append, None) => match kept::take(&store.meter, place, &request.owner).map_err(error)? {
+            Some(part) => {
+                let length = part.size;
+                continue_at(store, request, place, part, length).map(Some)
+            }
             None => open_new(store, request, place, None, 0),
         },
-        (UploadPlan::At(offset @ 1..), None) => continue_at(request, place, offset).map(Some),
+        (UploadPlan::At(offset @ 1..), None) => {
+            check_length(request, offset)?;
+            match kept::take(&store.meter, place, &request.owner).map_err(error)? {
+                Some(part) => continue_at(store, request, place, part, offset).map(Some),
+                None => Err(ErrorKind::OffsetBeyondEnd.into()),
+            }
+        }
         (UploadPlan::Replace | UploadPlan::At(0) | UploadPlan::Unique, old) => {
             open_new(store, request, place, old, 0)
         }
+    }
+}
+
+/// That a file of this length is allowed.
+fn check_length(request: &UploadRequest, length: u64) -> Result<()> {
+    match request.file_limit_bytes {
+        Some(limit) if length > limit => Err(ErrorKind::FileTooLarge.into()),
+        _ => Ok(()),
+    }
+}
+
+/// That an octet fits, for an upload that makes no new file, when these octets are cut off.
+fn check_room(store: &Store, request: &UploadRequest, freed: u64) -> Result<()> {
+    let claim = Claim::new(request.quota).with_credit(Usage::of_bytes(freed));
+    if request.quota.is_none() || store.meter.enter().tally(|tally| tally.fits_bytes(&claim, 1)) {
+        Ok(())
+    } else {
+        Err(ErrorKind::QuotaExceeded.into())
     }
 }
 
@@ -150,21 +201,30 @@ fn open_new(
     old: Option<&Statx>,
     position: u64,
 ) -> Result<Option<Start>> {
-    match kept::create_active(place, &request.owner) {
-        Ok(part) => Ok(Some(Start::part(part))),
+    let mut claim = Claim::new(request.quota);
+    if !request.quota.is_none() {
+        claim.credit = growth::credit(request, place);
+    }
+    match kept::create_active(&store.meter, &claim, place, &request.owner) {
+        Ok(part) => Ok(Some(Start::part(part, claim))),
         Err(Errno::ACCESS | Errno::PERM) if old.is_some() && store.options.in_place == InPlace::Fallback => {
-            let Some((file, _)) = open_locked(place)? else { return Ok(None) };
-            Ok(Some(Start { file, position, stage: Stage::Overwrite { cut: false } }))
+            let Some((file, status)) = open_locked(place)? else { return Ok(None) };
+            check_room(store, request, status.stx_size.saturating_sub(position))?;
+            let claim = Claim::new(request.quota);
+            Ok(Some(Start { file, position, stage: Stage::Overwrite { cut: false }, claim }))
         }
         Err(errno) => Err(error(errno)),
     }
 }
 
 /// The finished file itself, to be written to behind its end.
-fn open_append(place: &Place, length: u64) -> Result<Option<Start>> {
+fn open_append(store: &Store, request: &UploadRequest, place: &Place, length: u64) -> Result<Option<Start>> {
+    check_length(request, length)?;
+    check_room(store, request, 0)?;
+    let claim = Claim::new(request.quota);
     match open_locked(place)? {
         Some((file, status)) if status.stx_size == length => {
-            Ok(Some(Start { file, position: length, stage: Stage::Append(length) }))
+            Ok(Some(Start { file, position: length, stage: Stage::Append(length), claim }))
         }
         _ => Ok(None),
     }
@@ -187,23 +247,31 @@ fn open_locked(place: &Place) -> Result<Option<(OwnedFd, Statx)>> {
 }
 
 /// The kept part, cut to `offset`.
-fn continue_at(request: &UploadRequest, place: &Place, offset: u64) -> Result<Start> {
-    let Some(mut part) = kept::take(place, &request.owner).map_err(error)? else {
-        return Err(ErrorKind::OffsetBeyondEnd.into());
+fn continue_at(
+    store: &Store,
+    request: &UploadRequest,
+    place: &Place,
+    mut part: ActivePart,
+    offset: u64,
+) -> Result<Start> {
+    let mut claim = Claim::new(request.quota);
+    let outcome = match part.size.checked_sub(offset) {
+        None => Err(ErrorKind::OffsetBeyondEnd.into()),
+        Some(behind) => check_length(request, offset).and_then(|()| check_room(store, request, behind)),
     };
-    let outcome = match part.size.cmp(&offset) {
-        Ordering::Less => Err(ErrorKind::OffsetBeyondEnd.into()),
-        Ordering::Equal => Ok(()),
-        Ordering::Greater => rustix::fs::ftruncate(&part.file, offset).map_err(error),
-    };
+    let outcome = outcome.and_then(|()| match part.size > offset {
+        true => growth::cut(store, place, &part.file, offset, false).map_err(error),
+        false => Ok(()),
+    });
     match outcome {
         Ok(()) => {
             part.size = offset;
-            Ok(Start::part(part))
+            Ok(Start::part(part, claim))
         }
         Err(failure) => {
-            // As if it had never been taken; the error at hand says more than one from here.
-            let _ = kept::keep(place, &request.owner, &part.name);
+            // As if it had never been taken, so no quota is asked; the error at hand says more than one from here.
+            claim.quota = Quota::NONE;
+            let _ = kept::keep(&store.meter, &mut claim, place, &request.owner, (&part.name, &part.file));
             Err(failure)
         }
     }
@@ -211,18 +279,22 @@ fn continue_at(request: &UploadRequest, place: &Place, offset: u64) -> Result<St
 
 /// A new part that begins with the first `length` octets of the finished file.
 fn copy_front(store: &Store, request: &UploadRequest, place: &Place, length: u64) -> Result<Option<Start>> {
+    check_length(request, length)?;
     let old = look(place)?;
     let Some(mut start) = open_new(store, request, place, old.as_ref(), length)? else { return Ok(None) };
     let Stage::Part(name) = &start.stage else { return Ok(Some(start)) };
-    match copy(place, &start.file, length) {
-        Ok(copied) if copied == length => {
+    let growing = Growing { store, request, place, file: &start.file, in_place: false };
+    match copy(&growing, &mut start.claim, length) {
+        Ok(Ok(copied)) if copied == length => {
             start.position = length;
             Ok(Some(start))
         }
         outcome => {
-            let _ = rustix::fs::unlinkat(&place.directory, name, AtFlags::empty());
+            let mut pass = store.meter.enter_alone();
+            pass.tally(|tally| tally.release(&mut start.claim));
+            let _ = pass.unlink(&place.directory, name);
             // It ended early: somebody has truncated or replaced it.
-            outcome.map(|_| None).or_else(|errno| match errno {
+            outcome?.map(|_| None).or_else(|errno| match errno {
                 Errno::NOENT | Errno::LOOP => Ok(None),
                 errno => Err(error(errno)),
             })
@@ -230,38 +302,70 @@ fn copy_front(store: &Store, request: &UploadRequest, place: &Place, length: u64
     }
 }
 
-/// Copies up to `length` octets from the beginning of the file at `place`; the kernel shares blocks where it can.
-fn copy(place: &Place, to: &OwnedFd, length: u64) -> rustix::io::Result<u64> {
+/// Copies up to `length` octets from the beginning of the finished file; the kernel shares blocks where it can. How many
+/// there were; the outer error is a refusal.
+fn copy(growing: &Growing<'_>, claim: &mut Claim, length: u64) -> Result<rustix::io::Result<u64>> {
     let flags = super::read::FLAGS | OFlags::NOFOLLOW;
-    let from = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty())?;
-    let (mut read, mut written) = (0_u64, 0_u64);
+    let place = growing.place;
+    let from = match rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty()) {
+        Ok(from) => from,
+        Err(errno) => return Ok(Err(errno)),
+    };
+    let (mut written, mut buffer) = (0_u64, Vec::new());
     while written < length {
-        let step = (length - written).min(COPY_STEP_BYTES) as usize;
-        match rustix::fs::copy_file_range(&from, Some(&mut read), to, Some(&mut written), step) {
-            // Some file systems say so instead of "not supported".
-            Ok(0) => return copy_by_hand(&from, to, written, length),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
-                return copy_by_hand(&from, to, written, length);
+        let before = written;
+        let step = (length - written).min(COPY_STEP_BYTES);
+        let result = growing.grow(claim, &mut written, before + step, false, |written| {
+            if buffer.is_empty() && copy_by_kernel(&from, growing.file, written, step)? {
+                return Ok(());
             }
-            Err(errno) => return Err(errno),
+            buffer.resize(COPY_BUFFER_BYTES, 0);
+            copy_by_hand(&from, growing.file, written, before + step, &mut buffer)
+        })?;
+        match result {
+            Ok(()) if written == before => break,
+            Ok(()) => {}
+            Err(errno) => return Ok(Err(errno)),
         }
     }
-    Ok(written)
+    Ok(Ok(written))
 }
 
-fn copy_by_hand(from: &OwnedFd, to: &OwnedFd, mut position: u64, length: u64) -> rustix::io::Result<u64> {
-    let mut buffer = vec![0; 128 * 1024];
-    while position < length {
-        let wanted = (length - position).min(buffer.len() as u64) as usize;
-        match rustix::io::pread(from, &mut buffer[..wanted], position) {
+/// Whether the kernel knows how, for these files.
+fn copy_by_kernel(from: &OwnedFd, to: &OwnedFd, position: &mut u64, step: u64) -> rustix::io::Result<bool> {
+    let (mut read, mut written) = (*position, *position);
+    let result = loop {
+        match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), step as usize) {
+            Err(Errno::INTR) => {}
+            result => break result,
+        }
+    };
+    *position = written;
+    match result {
+        // Some file systems say so instead of "not supported".
+        Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn copy_by_hand(
+    from: &OwnedFd,
+    to: &OwnedFd,
+    position: &mut u64,
+    end: u64,
+    buffer: &mut [u8],
+) -> rustix::io::Result<()> {
+    while *position < end {
+        let wanted = (end - *position).min(buffer.len() as u64) as usize;
+        match rustix::io::pread(from, &mut buffer[..wanted], *position) {
             Ok(0) => break,
-            Ok(count) => write_all(to, &buffer[..count], &mut position)?,
+            Ok(count) => write_all(to, &buffer[..count], position)?,
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
     }
-    Ok(position)
+    Ok(())
 }
 
 /// Writes all octets at `position` and moves it along, also when it fails half-way.
@@ -281,52 +385,69 @@ fn write_all(file: &OwnedFd, mut octets: &[u8], position: &mut u64) -> rustix::i
 }
 
 /// Chooses a name that nobody has and holds it by a part that only one upload can have.
-fn reserve(store: &Store, wish: &VirtualPath) -> Result<(VirtualPath, Place, ActivePart)> {
-    let parent = wish.parent().ok_or(ErrorKind::IsADirectory)?;
-    let mut place = store.root.parent(text(wish)).map_err(error)?;
+fn reserve(store: &Store, request: &mut UploadRequest) -> Result<(Place, Start)> {
+    let parent = request.path.parent().ok_or(ErrorKind::IsADirectory)?;
+    let mut place = store.root.parent(text(&request.path)).map_err(error)?;
     let wish = place.name.clone();
     for attempt in 0..UNIQUE_ATTEMPTS {
         place.name = unique_name(&wish, attempt, kept::random());
         if attributes::status_of(&place).map_err(error)?.is_some() {
             continue;
         }
-        let part = match kept::create(&place.directory, part::reservation(&place.name)) {
+        let mut claim = Claim::new(request.quota);
+        if !request.quota.is_none() {
+            claim.credit = growth::credit(request, &place);
+        }
+        let part = part::reservation(&place.name);
+        let part = match kept::create(&store.meter, &claim, &place.directory, part) {
             Err(Errno::EXIST) => continue,
             result => result.map_err(error)?,
         };
         // Another upload may have committed just before the reservation stood.
         if attributes::status_of(&place).map_err(error)?.is_some() {
-            let _ = rustix::fs::unlinkat(&place.directory, &part.name, AtFlags::empty());
+            let _ = store.meter.enter_alone().unlink(&place.directory, &part.name);
             continue;
         }
-        let path = parent.join(&place.name).map_err(|_| ErrorKind::NameNotAllowed)?;
-        return Ok((path, place, part));
+        request.path = parent.join(&place.name).map_err(|_| ErrorKind::NameNotAllowed)?;
+        return Ok((place, Start::part(part, claim)));
     }
     Err(ErrorKind::Busy.into())
 }
 
 impl Active {
+    pub(super) fn growing(&self, in_place: bool) -> Growing<'_> {
+        Growing { store: &self.store, request: &self.request, place: &self.place, file: &self.file, in_place }
+    }
+
     /// Writes `octets` at `offset`, which must be the position: a job that was dropped or has failed leaves no
     /// hole behind it.
     fn write(&self, offset: u64, octets: &[u8]) -> Result<()> {
         let mut progress = self.progress();
-        let Progress { written, stage } = &mut *progress;
+        let Progress { written, stage, claim } = &mut *progress;
         if *written != offset || matches!(stage, Stage::Ended) {
             return Err(ErrorKind::Failed.into());
         }
-        if let Stage::Overwrite { cut: cut @ false } = stage {
-            rustix::fs::ftruncate(&self.file, offset).map_err(error)?;
-            *cut = true;
+        let end = offset.saturating_add(octets.len() as u64);
+        check_length(&self.request, end)?;
+        let is_part = matches!(stage, Stage::Part(_));
+        let cuts = matches!(stage, Stage::Overwrite { cut: false });
+        let growing = self.growing(!is_part);
+        let result =
+            growing.grow(claim, written, end, cuts, |written| write_all(&self.file, octets, written))?;
+        if cuts {
+            *stage = Stage::Overwrite { cut: true };
         }
-        let result = write_all(&self.file, octets, written);
         // However this upload ends, the older part goes: with the commit, or when this one is kept in its place. Until
         // it stood in the way it was worth keeping, and while a finished file stands no command can remove it.
-        if matches!(stage, Stage::Part(_))
+        if is_part
             && matches!(result, Err(Errno::NOSPC | Errno::DQUOT))
-            && kept::forget(&self.place, &self.request.owner)
+            && kept::forget(&self.store.meter, &self.place, &self.request.owner)
         {
+            growing.renew_credit(claim);
             let done = usize::try_from(*written - offset).expect("no more than there were octets");
-            return write_all(&self.file, &octets[done..], written).map_err(error);
+            let rest = &octets[done..];
+            let write_rest = |written: &mut u64| write_all(&self.file, rest, written);
+            return growing.grow(claim, written, end, false, write_rest)?.map_err(error);
         }
         result.map_err(error)
     }
@@ -359,6 +480,10 @@ impl Upload for LocalUpload {
     }
 
     fn abandon(self: Box<Self>) -> Operation<Abandoned> {
-        Operation::blocking(move || self.active.give_up().map(|kept_bytes| Abandoned { kept_bytes }))
+        Operation::blocking(move || self.active.give_up(false).map(|kept_bytes| Abandoned { kept_bytes }))
+    }
+
+    fn discard(self: Box<Self>) -> Operation<()> {
+        Operation::blocking(move || self.active.give_up(true).map(drop))
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use longshore_path::VirtualPath;
 
-use crate::{Entry, ErrorKind, FileId, Kind, Result, Timestamp};
+use crate::usage::{Claim, Tally};
+use crate::{Entry, ErrorKind, FileId, Kind, Result, Timestamp, Usage};
 
 pub(super) struct Tree {
     /// Every file and directory by its whole path; the root is always there.
@@ -17,8 +18,11 @@ pub(super) struct Tree {
     pub(super) reserved: BTreeSet<VirtualPath>,
     /// Files that are being appended to.
     pub(super) appended: BTreeSet<u64>,
-    /// Octets of files, parts and running uploads.
-    pub(super) used: u64,
+    /// What files, parts and running uploads come to.
+    pub(super) tally: Tally,
+    /// How much of that belongs to running uploads.
+    pub(super) running: Usage,
+    /// The most octets of all.
     pub(super) capacity: Option<u64>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     next_id: u64,
@@ -27,8 +31,12 @@ pub(super) struct Tree {
 pub(super) struct Node {
     pub(super) id: u64,
     pub(super) modified: Timestamp,
+    pub(super) mode: u32,
     pub(super) content: Content,
 }
+
+pub(super) const FILE_MODE: u32 = 0o644;
+pub(super) const DIRECTORY_MODE: u32 = 0o755;
 
 pub(super) enum Content {
     Directory,
@@ -41,18 +49,31 @@ pub(super) struct KeptPart {
     pub(super) modified: Timestamp,
 }
 
+impl KeptPart {
+    pub(super) fn usage(&self) -> Usage {
+        Usage::of_file(self.octets.len() as u64)
+    }
+}
+
 impl Node {
+    pub(super) fn usage(&self) -> Usage {
+        match &self.content {
+            Content::Directory => Usage::default(),
+            Content::File(octets) => Usage::of_file(octets.len() as u64),
+        }
+    }
+
     pub(super) fn entry(&self, path: &VirtualPath) -> Entry {
-        let (kind, size, mode, links) = match &self.content {
-            Content::Directory => (Kind::Directory, 0, 0o755, 2),
-            Content::File(octets) => (Kind::File, octets.len() as u64, 0o644, 1),
+        let (kind, size, links) = match &self.content {
+            Content::Directory => (Kind::Directory, 0, 2),
+            Content::File(octets) => (Kind::File, octets.len() as u64, 1),
         };
         Entry {
             name: path.file_name().unwrap_or_default().to_vec(),
             kind,
             size,
             modified: self.modified,
-            mode,
+            mode: self.mode,
             owner: 0,
             group: 0,
             links,
@@ -64,13 +85,14 @@ impl Node {
 
 impl Tree {
     pub(super) fn new(clock: Box<dyn Fn() -> Timestamp + Send + Sync>) -> Tree {
-        let root = Node { id: 1, modified: clock(), content: Content::Directory };
+        let root = Node { id: 1, modified: clock(), mode: DIRECTORY_MODE, content: Content::Directory };
         Tree {
             nodes: BTreeMap::from([(VirtualPath::root(), root)]),
             parts: BTreeMap::new(),
             reserved: BTreeSet::new(),
             appended: BTreeSet::new(),
-            used: 0,
+            tally: Tally::default(),
+            running: Usage::default(),
             capacity: None,
             clock,
             next_id: 2,
@@ -113,8 +135,8 @@ impl Tree {
     }
 
     /// Puts something new at `path`.
-    pub(super) fn put(&mut self, path: &VirtualPath, content: Content) {
-        let node = Node { id: self.next_id, modified: self.now(), content };
+    pub(super) fn put(&mut self, path: &VirtualPath, content: Content, mode: u32) {
+        let node = Node { id: self.next_id, modified: self.now(), mode: mode & 0o3777, content };
         self.next_id += 1;
         self.nodes.insert(path.clone(), node);
         self.touch_parent(path);
@@ -128,13 +150,13 @@ impl Tree {
         match self.nodes.get(path).map(|node| &node.content) {
             Some(Content::Directory) => {}
             Some(Content::File(_)) => panic!("{path} is a file"),
-            None => self.put(path, Content::Directory),
+            None => self.put(path, Content::Directory, DIRECTORY_MODE),
         }
     }
 
     pub(super) fn remove(&mut self, path: &VirtualPath) {
-        if let Some(Node { content: Content::File(octets), .. }) = self.nodes.remove(path) {
-            self.used -= octets.len() as u64;
+        if let Some(node) = self.nodes.remove(path) {
+            self.tally.used = self.tally.used.minus(node.usage());
         }
         self.touch_parent(path);
     }
@@ -142,7 +164,7 @@ impl Tree {
     /// Forgets a kept part; whether there was one.
     pub(super) fn drop_part(&mut self, key: &(VirtualPath, String)) -> bool {
         let Some(part) = self.parts.remove(key) else { return false };
-        self.used -= part.octets.len() as u64;
+        self.tally.used = self.tally.used.minus(part.usage());
         true
     }
 
@@ -153,14 +175,24 @@ impl Tree {
         }
     }
 
-    /// Accounts for octets that come in.
-    pub(super) fn charge(&mut self, count: u64) -> Result<()> {
-        let used = self.used.saturating_add(count);
-        if self.capacity.is_some_and(|capacity| used > capacity) {
+    /// Accounts for what a running upload adds.
+    pub(super) fn charge(&mut self, claim: &Claim, more: Usage) -> Result<()> {
+        if self.capacity.is_some_and(|capacity| self.tally.used.bytes.saturating_add(more.bytes) > capacity) {
             return Err(ErrorKind::NoSpace.into());
         }
-        self.used = used;
+        if !self.tally.take(claim, more) {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        self.running = self.running.plus(more);
         Ok(())
+    }
+
+    /// What is to be accounted for, looked at anew.
+    pub(super) fn recount(&mut self) -> Usage {
+        let files = self.nodes.values().map(Node::usage);
+        let parts = self.parts.values().map(KeptPart::usage);
+        self.tally.used = files.chain(parts).fold(self.running, Usage::plus);
+        self.tally.used
     }
 
     pub(super) fn rename(&mut self, from: &VirtualPath, to: &VirtualPath, overwrite: bool) -> Result<()> {

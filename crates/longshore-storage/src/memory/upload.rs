@@ -1,14 +1,14 @@
 //! Uploads to the tree in memory.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use longshore_path::VirtualPath;
 
 use super::Memory;
-use super::tree::{Content, KeptPart, Tree};
+use super::tree::{Content, FILE_MODE, KeptPart, Node, Tree};
 use crate::unique::unique_name;
-use crate::{Abandoned, Committed, ErrorKind, Operation, Result, Upload, UploadPlan, UploadRequest};
+use crate::usage::Claim;
+use crate::{Abandoned, Committed, ErrorKind, Operation, Result, Upload, UploadPlan, UploadRequest, Usage};
 
 struct MemoryUpload {
     memory: Memory,
@@ -19,6 +19,7 @@ struct MemoryUpload {
     appends_to: Option<Appended>,
     /// What is new: all of the file, or what comes behind its end.
     octets: Vec<u8>,
+    claim: Claim,
     /// Something that was to be written is missing.
     failed: bool,
     ended: bool,
@@ -34,10 +35,16 @@ pub(super) fn open(memory: &Memory, mut request: UploadRequest) -> Result<Box<dy
     let mut tree = memory.tree();
     let parent = request.path.parent().ok_or(ErrorKind::IsADirectory)?;
     let directory = tree.find_directory(&parent)?.id;
-    if request.plan == UploadPlan::Unique {
-        request.path = reserve(&mut tree, &request.path, &parent)?;
+    let chosen = (request.plan == UploadPlan::Unique).then(|| reserve(&mut tree, &request.path, &parent));
+    if let Some(chosen) = chosen {
+        request.path = chosen?;
     }
-    let (octets, appends_to) = begin(&mut tree, &request)?;
+    let mut claim = Claim::new(request.quota);
+    let begun = begin(&mut tree, &request, &mut claim);
+    if begun.is_err() && request.plan == UploadPlan::Unique {
+        tree.reserved.remove(&request.path);
+    }
+    let (octets, appends_to) = begun?;
     drop(tree);
     Ok(Box::new(MemoryUpload {
         memory: memory.clone(),
@@ -45,13 +52,14 @@ pub(super) fn open(memory: &Memory, mut request: UploadRequest) -> Result<Box<dy
         directory,
         appends_to,
         octets,
+        claim,
         failed: false,
         ended: false,
     }))
 }
 
 /// The octets that are there from the beginning, and the file that is appended to.
-fn begin(tree: &mut Tree, request: &UploadRequest) -> Result<(Vec<u8>, Option<Appended>)> {
+fn begin(tree: &mut Tree, request: &UploadRequest, claim: &mut Claim) -> Result<(Vec<u8>, Option<Appended>)> {
     let old = match tree.nodes.get(&request.path) {
         None => None,
         Some(_) if !request.overwrite => return Err(ErrorKind::AlreadyExists.into()),
@@ -60,38 +68,81 @@ fn begin(tree: &mut Tree, request: &UploadRequest) -> Result<(Vec<u8>, Option<Ap
             Content::File(octets) => Some((node.id, Arc::clone(octets))),
         },
     };
-    let Some((id, old)) = old else { return continue_part(tree, request).map(|octets| (octets, None)) };
+    let Some((id, old)) = old else {
+        return continue_part(tree, request, claim).map(|octets| (octets, None));
+    };
     let length = old.len() as u64;
     let offset = match request.plan {
-        UploadPlan::Replace | UploadPlan::At(0) | UploadPlan::Unique => return Ok((Vec::new(), None)),
+        UploadPlan::Replace | UploadPlan::At(0) | UploadPlan::Unique => 0,
         UploadPlan::Append => length,
         UploadPlan::At(offset) => offset,
     };
-    match offset.cmp(&length) {
-        Ordering::Greater => Err(ErrorKind::OffsetBeyondEnd.into()),
-        Ordering::Equal if !tree.appended.insert(id) => Err(ErrorKind::Busy.into()),
-        Ordering::Equal => Ok((Vec::new(), Some(Appended { id, length }))),
-        Ordering::Less => {
-            tree.charge(offset)?;
-            Ok((old[..offset as usize].to_vec(), None))
-        }
+    if offset > length {
+        return Err(ErrorKind::OffsetBeyondEnd.into());
     }
+    check_length(request, offset)?;
+    if offset == length && (offset > 0 || request.plan == UploadPlan::Append) {
+        if !tree.tally.fits_bytes(claim, 1) {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        return match tree.appended.insert(id) {
+            true => Ok((Vec::new(), Some(Appended { id, length }))),
+            false => Err(ErrorKind::Busy.into()),
+        };
+    }
+    new_part(tree, request, claim, old[..offset as usize].to_vec()).map(|octets| (octets, None))
+}
+
+/// A part that begins with these octets.
+fn new_part(tree: &mut Tree, request: &UploadRequest, claim: &mut Claim, octets: Vec<u8>) -> Result<Vec<u8>> {
+    let part = Usage::of_file(octets.len() as u64);
+    claim.credit = credit(tree, request);
+    tree.charge(claim, part)?;
+    tree.tally.spare(claim, part);
+    Ok(octets)
 }
 
 /// What is kept for this owner, as far as the plan wants it.
-fn continue_part(tree: &mut Tree, request: &UploadRequest) -> Result<Vec<u8>> {
+fn continue_part(tree: &mut Tree, request: &UploadRequest, claim: &mut Claim) -> Result<Vec<u8>> {
     let key = (request.path.clone(), request.owner.clone());
-    let kept = tree.parts.get(&key).map_or(0, |part| part.octets.len() as u64);
-    let wanted = match request.plan {
-        UploadPlan::Replace | UploadPlan::At(0) | UploadPlan::Unique => return Ok(Vec::new()),
-        UploadPlan::Append => kept,
-        UploadPlan::At(offset) if offset > kept => return Err(ErrorKind::OffsetBeyondEnd.into()),
-        UploadPlan::At(offset) => offset,
+    let kept = tree.parts.get(&key).map(|part| part.octets.len() as u64);
+    let wanted = match (request.plan, kept) {
+        (UploadPlan::Append, Some(kept)) => kept,
+        (UploadPlan::At(offset @ 1..), kept) => {
+            check_length(request, offset)?;
+            if offset > kept.unwrap_or(0) {
+                return Err(ErrorKind::OffsetBeyondEnd.into());
+            }
+            offset
+        }
+        _ => return new_part(tree, request, claim, Vec::new()),
     };
+    check_length(request, wanted)?;
+    let behind = Usage::of_bytes(kept.unwrap_or(0) - wanted);
+    if !tree.tally.fits_bytes(&claim.with_credit(behind), 1) {
+        return Err(ErrorKind::QuotaExceeded.into());
+    }
     let mut octets = tree.parts.remove(&key).map(|part| part.octets).unwrap_or_default();
     octets.truncate(wanted as usize);
-    tree.used -= kept - wanted;
+    tree.tally.used = tree.tally.used.minus(behind);
+    tree.running = tree.running.plus(Usage::of_file(wanted));
     Ok(octets)
+}
+
+/// What the commit will set free: the file that is replaced, and the owner's older part.
+fn credit(tree: &Tree, request: &UploadRequest) -> Usage {
+    let replaces = request.overwrite && request.plan != UploadPlan::Unique;
+    let replaced = tree.nodes.get(&request.path).filter(|_| replaces).map(Node::usage);
+    let kept = tree.parts.get(&(request.path.clone(), request.owner.clone())).map(KeptPart::usage);
+    replaced.unwrap_or_default().plus(kept.unwrap_or_default())
+}
+
+/// That a file of this length is allowed.
+fn check_length(request: &UploadRequest, length: u64) -> Result<()> {
+    match request.file_limit_bytes {
+        Some(limit) if length > limit => Err(ErrorKind::FileTooLarge.into()),
+        _ => Ok(()),
+    }
 }
 
 fn reserve(tree: &mut Tree, wish: &VirtualPath, parent: &VirtualPath) -> Result<VirtualPath> {
@@ -125,70 +176,99 @@ impl MemoryUpload {
                 return Err(ErrorKind::Busy.into());
             };
             let Content::File(octets) = &mut node.content else { return Err(ErrorKind::IsADirectory.into()) };
-            Arc::make_mut(octets).append(&mut self.octets);
+            Arc::make_mut(octets).extend_from_slice(&self.octets);
             node.modified = now;
             let size = octets.len() as u64;
             debug_assert!(size >= length, "nobody else writes to a file in place");
             self.end(&mut tree);
+            self.octets = Vec::new();
             return Ok(Committed { path, size, replaced: true });
         }
-        let replaced = match tree.nodes.get(&path).map(|node| &node.content) {
-            Some(Content::Directory) => return Err(ErrorKind::IsADirectory.into()),
+        let mode = match tree.nodes.get(&path) {
+            Some(Node { content: Content::Directory, .. }) => return Err(ErrorKind::IsADirectory.into()),
             Some(_) if !self.request.overwrite || self.request.plan == UploadPlan::Unique => {
                 return Err(ErrorKind::AlreadyExists.into());
             }
-            Some(Content::File(old)) => {
-                let freed = old.len() as u64;
-                tree.used -= freed;
-                true
-            }
-            None => false,
+            Some(old) => Some(old.mode & 0o777),
+            None => None,
         };
+        // What was to be replaced may have gone or shrunk.
+        let claim = self.claim.with_credit(credit(&tree, &self.request));
+        if !tree.tally.fits(&claim) {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        self.end(&mut tree);
         let octets = std::mem::take(&mut self.octets);
         let size = octets.len() as u64;
-        tree.put(&path, Content::File(Arc::new(octets)));
+        if mode.is_some() {
+            tree.remove(&path);
+        }
+        let new_mode = mode.or(self.request.mode).unwrap_or(FILE_MODE);
+        tree.put(&path, Content::File(Arc::new(octets)), new_mode);
         tree.drop_part(&(path.clone(), self.request.owner.clone()));
-        self.end(&mut tree);
-        Ok(Committed { path, size, replaced })
+        Ok(Committed { path, size, replaced: mode.is_some() })
     }
 
-    /// Keeps what has come, except behind the end of a finished file.
-    fn give_up(&mut self) -> Option<u64> {
+    /// Keeps what has come, except behind the end of a finished file, where the quota has no room for it, and where
+    /// `discard` says so.
+    fn give_up(&mut self, discard: bool) -> Option<u64> {
         let memory = self.memory.clone();
         let mut tree = memory.tree();
         if self.ended {
             return None;
         }
         self.end(&mut tree);
+        let own = self.usage();
         let octets = std::mem::take(&mut self.octets);
-        let size = octets.len() as u64;
+        let key = (self.request.path.clone(), self.request.owner.clone());
         let parent = self.request.path.parent()?;
         let stands = tree.find_directory(&parent).is_ok_and(|node| node.id == self.directory);
-        if self.appends_to.is_some() || octets.is_empty() || !stands {
-            tree.used -= size;
+        let older = tree.parts.get(&key).map(KeptPart::usage).unwrap_or_default();
+        let fits = tree.tally.fits(&self.claim.with_credit(older));
+        if discard || self.appends_to.is_some() || octets.is_empty() || !stands || !fits {
+            tree.tally.used = tree.tally.used.minus(own);
             return None;
         }
-        let key = (self.request.path.clone(), self.request.owner.clone());
         tree.drop_part(&key);
         let modified = tree.now();
         tree.parts.insert(key, KeptPart { octets, modified });
-        Some(size)
+        Some(own.bytes)
+    }
+
+    /// What of the tree's usage is this upload's.
+    fn usage(&self) -> Usage {
+        let files = u64::from(self.appends_to.is_none());
+        Usage { bytes: self.octets.len() as u64, files }
     }
 
     /// Accounts for octets that come in. Where there is no room for them, the part that an older upload has left goes
     /// first: this one takes its place however it ends. Behind the end of a finished file none does.
-    fn charge(&self, count: u64) -> Result<()> {
-        let mut tree = self.memory.tree();
-        let charged = tree.charge(count);
-        let key = (self.request.path.clone(), self.request.owner.clone());
-        if charged.is_err() && self.appends_to.is_none() && tree.drop_part(&key) {
-            return tree.charge(count);
+    fn charge(&mut self, count: u64) -> Result<()> {
+        check_length(&self.request, self.position().saturating_add(count))?;
+        let memory = self.memory.clone();
+        let mut tree = memory.tree();
+        let more = Usage::of_bytes(count);
+        if self.appends_to.is_some() {
+            return tree.charge(&self.claim, more);
         }
-        charged
+        self.claim.credit = credit(&tree, &self.request);
+        let key = (self.request.path.clone(), self.request.owner.clone());
+        match tree.charge(&self.claim, more) {
+            Err(failure) if failure.kind == ErrorKind::NoSpace && tree.drop_part(&key) => {
+                self.claim.credit = credit(&tree, &self.request);
+                tree.charge(&self.claim, more)?;
+            }
+            result => result?,
+        }
+        let part = self.usage().plus(more);
+        tree.tally.spare(&mut self.claim, part);
+        Ok(())
     }
 
     fn end(&mut self, tree: &mut Tree) {
         self.ended = true;
+        tree.running = tree.running.minus(self.usage());
+        tree.tally.release(&mut self.claim);
         if let Some(Appended { id, .. }) = self.appends_to {
             tree.appended.remove(&id);
         }
@@ -222,12 +302,17 @@ impl Upload for MemoryUpload {
     }
 
     fn abandon(mut self: Box<Self>) -> Operation<Abandoned> {
-        Operation::Ready(Ok(Abandoned { kept_bytes: self.give_up() }))
+        Operation::Ready(Ok(Abandoned { kept_bytes: self.give_up(false) }))
+    }
+
+    fn discard(mut self: Box<Self>) -> Operation<()> {
+        self.give_up(true);
+        Operation::Ready(Ok(()))
     }
 }
 
 impl Drop for MemoryUpload {
     fn drop(&mut self) {
-        self.give_up();
+        self.give_up(false);
     }
 }

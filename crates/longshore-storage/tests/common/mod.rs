@@ -2,12 +2,15 @@
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use longshore_path::VirtualPath;
-use longshore_storage::{Backend, Durability, Result, Upload, UploadPlan, UploadRequest};
+use longshore_storage::{Backend, Result, Upload, UploadPlan, UploadRequest};
+use rustix::fs::CWD;
 
 /// A directory that vanishes with its value.
 pub(crate) struct Scratch(PathBuf);
@@ -52,13 +55,7 @@ pub(crate) fn path(path: impl AsRef<[u8]>) -> VirtualPath {
 }
 
 pub(crate) fn request(name: &str, plan: UploadPlan) -> UploadRequest {
-    UploadRequest {
-        path: path(name),
-        owner: "anna".to_owned(),
-        plan,
-        overwrite: true,
-        durability: Durability::Data,
-    }
+    UploadRequest { overwrite: true, ..UploadRequest::new(path(name), "anna", plan) }
 }
 
 /// Opens an upload and writes to it.
@@ -102,6 +99,63 @@ pub(crate) fn on_disk(directory: impl AsRef<Path>) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The only name on the disk that is hidden.
+#[track_caller]
+pub(crate) fn hidden(directory: &Path) -> String {
+    let mut names = on_disk(directory);
+    names.retain(|name| name.starts_with('.'));
+    assert_eq!(names.len(), 1, "{names:?}");
+    names.remove(0)
+}
+
+/// Runs `work` on several threads at once and counts those that succeeded.
+pub(crate) fn race(threads: usize, work: impl Fn(usize) -> bool + Sync) -> usize {
+    let barrier = std::sync::Barrier::new(threads);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads)
+            .map(|number| {
+                let (barrier, work) = (&barrier, &work);
+                scope.spawn(move || {
+                    barrier.wait();
+                    work(number)
+                })
+            })
+            .collect();
+        runs.into_iter().filter_map(|run| run.join().ok()).filter(|succeeded| *succeeded).count()
+    })
+}
+
+/// Makes a directory that refuses new files, as far as this process can be refused anything.
+pub(crate) struct Closed<'a>(&'a Path);
+
+impl<'a> Closed<'a> {
+    pub(crate) fn new(directory: &'a Path) -> Option<Closed<'a>> {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o555)).expect("the mode is set");
+        let closed = Closed(directory);
+        if fs::write(directory.join("probe"), "").is_err() {
+            return Some(closed);
+        }
+        // Root may write there all the same, but not into an immutable one.
+        fs::remove_file(directory.join("probe")).expect("the probe is removed");
+        closed.set_immutable(true).ok().map(|()| closed)
+    }
+
+    fn set_immutable(&self, immutable: bool) -> rustix::io::Result<()> {
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+        let directory = rustix::fs::openat(CWD, self.0, flags, rustix::fs::Mode::empty())?;
+        let mut flags = rustix::fs::ioctl_getflags(&directory)?;
+        flags.set(rustix::fs::IFlags::IMMUTABLE, immutable);
+        rustix::fs::ioctl_setflags(&directory, flags)
+    }
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        let _ = self.set_immutable(false);
+        let _ = fs::set_permissions(self.0, fs::Permissions::from_mode(0o755));
+    }
 }
 
 #[track_caller]
