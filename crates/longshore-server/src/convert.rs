@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use longshore_accounts::{Account, Permission, Permissions, WeekMinute, Weekday};
+use longshore_accounts::{Account, Mode, Permission, Permissions, WeekMinute, Weekday};
 use longshore_path::VirtualPath;
 use longshore_proto::limits::STATUS_LIMIT_ENTRIES;
 use longshore_proto::listing::{self, Item, ItemKind, Rights};
-use longshore_proto::server::{StorageOp, StorageOutcome, UploadStart};
+use longshore_proto::server::{QuotaStatus, StorageOp, StorageOutcome, UploadStart};
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::{Direction, Failure};
 use longshore_storage::{
-    Abandoned, Backend, Directory, Durability, Entry, Error, ErrorKind, Kind, Readable, Timestamp, Upload,
-    UploadPlan, UploadRequest,
+    Abandoned, Backend, Directory, Durability, Entry, Error, ErrorKind, Kind, Quota, Readable, Timestamp,
+    Upload, UploadPlan, UploadRequest,
 };
 
 use crate::bandwidth::{Pace, Throttle};
@@ -42,6 +42,8 @@ pub(crate) enum Opened {
     /// A listing of one file: the entry under the name it was asked by.
     Entry(Box<Entry>),
     Upload(Box<dyn Upload>),
+    /// An upload that a quota or a limit has refused: nobody could ever finish what is there of it.
+    Refused(Box<dyn Upload>),
 }
 
 /// An operation's outcome, what it opened, and the system's words where it failed.
@@ -63,7 +65,8 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::NotEmpty => Failure::NotEmpty,
         ErrorKind::NameNotAllowed => Failure::Name,
         ErrorKind::NoSpace => Failure::NoSpace,
-        ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Failure::Quota,
+        ErrorKind::QuotaExceeded => Failure::Quota,
+        ErrorKind::FileTooLarge => Failure::TooLarge,
         ErrorKind::OffsetBeyondEnd => Failure::BeyondEnd,
         ErrorKind::Busy => Failure::Busy,
         ErrorKind::ReadOnly => Failure::ReadOnly,
@@ -84,6 +87,10 @@ pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut ope
             // Whatever comes of it, the transfer's own failure is the answer.
             let (resumable, cause) = match std::mem::take(&mut opened) {
                 Opened::Upload(upload) => abandon(tenant, pool, upload).await,
+                Opened::Refused(upload) => {
+                    let discarded = pool.run(upload.discard()).await;
+                    (None, discarded.err().as_ref().and_then(for_the_log))
+                }
                 _ => (None, None),
             };
             return Performed { outcome: StorageOutcome::Abandoned { resumable }, opened, cause };
@@ -117,8 +124,10 @@ async fn abandon(tenant: &Tenant, pool: &Pool, upload: Box<dyn Upload>) -> (Opti
 /// What an operator should know of an error. The ordinary ones are answers, no events.
 fn for_the_log(error: &Error) -> Option<String> {
     use ErrorKind::{Busy, Failed, NoSpace, OffsetBeyondEnd, QuotaExceeded, ReadOnly, Unsupported};
-    let told = [Busy, Failed, NoSpace, OffsetBeyondEnd, QuotaExceeded, ReadOnly, Unsupported];
-    told.contains(&error.kind).then(|| error.to_string())
+    let told = [Busy, Failed, NoSpace, OffsetBeyondEnd, ReadOnly, Unsupported];
+    // That an account has used up its quota is its own affair; that the file system has one is not.
+    let by_system = error.kind == QuotaExceeded && error.source.is_some();
+    (by_system || told.contains(&error.kind)).then(|| error.to_string())
 }
 
 async fn attempt(
@@ -138,7 +147,8 @@ async fn attempt(
         }
         StorageOp::MakeDirectory(path) => {
             tenant.may(Permission::MakeDirectory, &path)?;
-            pool.run(backend.make_directory(&path, None)).await?;
+            let mode = tenant.account.directory_mode.map(Mode::bits);
+            pool.run(backend.make_directory(&path, mode)).await?;
             StorageOutcome::Done
         }
         StorageOp::RemoveDirectory(path) => {
@@ -173,8 +183,12 @@ async fn attempt(
             pool.run(backend.set_modified(&path, time)).await?;
             StorageOutcome::Done
         }
-        StorageOp::SetMode(..) => return Err(ErrorKind::Unsupported.into()),
-        StorageOp::Quota => StorageOutcome::Quota(None),
+        StorageOp::SetMode(path, mode) => {
+            tenant.may(Permission::SetModes, &path)?;
+            pool.run(backend.set_mode(&path, mode)).await?;
+            StorageOutcome::Done
+        }
+        StorageOp::Quota => StorageOutcome::Quota(tenant.quota_status(pool).await?),
         StorageOp::Facts(path, facts) => {
             tenant.may(Permission::List, &path)?;
             let entry = pool.run(backend.stat(&path)).await?;
@@ -186,7 +200,8 @@ async fn attempt(
         StorageOp::StatusListing(path) => tenant.status_listing(pool, &path).await?,
         StorageOp::FreeSpace(path) => {
             tenant.may(Permission::Write, &path)?;
-            StorageOutcome::FreeSpace(pool.run(backend.free_space(&path)).await?)
+            let free = pool.run(backend.free_space(&path)).await?;
+            StorageOutcome::FreeSpace(tenant.room(pool, free).await?)
         }
         StorageOp::OpenRetrieve { path, offset } => {
             tenant.may(Permission::Read, &path)?;
@@ -218,9 +233,15 @@ async fn attempt(
                     (UploadPlan::At(offset), permissions.allows(Permission::Overwrite))
                 }
             };
-            let owner = tenant.account.name.clone();
-            let durability = tenant.durability;
-            let request = UploadRequest { overwrite, durability, ..UploadRequest::new(path, owner, plan) };
+            let account = &tenant.account;
+            let request = UploadRequest {
+                overwrite,
+                durability: tenant.durability,
+                quota: tenant.quota(),
+                file_limit_bytes: account.limits.file_bytes,
+                mode: account.file_mode.map(Mode::bits),
+                ..UploadRequest::new(path, account.name.clone(), plan)
+            };
             let upload = pool.run(backend.open_upload(request)).await?;
             let path = upload.path().clone();
             *opened = Opened::Upload(upload);
@@ -246,6 +267,30 @@ impl Tenant {
         } else {
             Err(ErrorKind::PermissionDenied.into())
         }
+    }
+
+    pub(crate) fn quota(&self) -> Quota {
+        Quota { bytes: self.account.limits.quota_bytes, files: self.account.limits.quota_files }
+    }
+
+    /// How much of its quota is used; `None` without one.
+    async fn quota_status(&self, pool: &Pool) -> longshore_storage::Result<Option<QuotaStatus>> {
+        let Quota { bytes, files } = self.quota();
+        if self.quota().is_none() {
+            return Ok(None);
+        }
+        let used = pool.run(self.backend.usage()).await?;
+        Ok(Some(QuotaStatus { bytes: used.bytes, limit_bytes: bytes, files: used.files, limit_files: files }))
+    }
+
+    /// What is left for one more file, by the store's space, the quota and the limit of one file.
+    async fn room(&self, pool: &Pool, free: Option<u64>) -> longshore_storage::Result<Option<u64>> {
+        let left = self.quota_status(pool).await?.map(|quota| {
+            let bytes = quota.limit_bytes.map_or(u64::MAX, |limit| limit.saturating_sub(quota.bytes));
+            let full = quota.limit_files.is_some_and(|limit| quota.files >= limit);
+            if full { 0 } else { bytes }
+        });
+        Ok([free, left, self.account.limits.file_bytes].into_iter().flatten().min())
     }
 
     /// Of a finished file; where none is, of the part that this account may continue.

@@ -16,7 +16,7 @@ use longshore_proto::command::Representation;
 use longshore_proto::listing::{self, Pattern};
 use longshore_proto::server::{End, ListingFormat, Plan, TransferJob};
 use longshore_proto::time::UnixTime;
-use longshore_proto::verbs::Direction;
+use longshore_proto::verbs::{Direction, Failure};
 use longshore_storage::{Directory, Entry, Operation, Readable, Upload};
 
 use crate::bandwidth::Throttle;
@@ -84,12 +84,16 @@ pub(crate) async fn run(
         }
         Opened::Entry(entry) => (engine.send_listing(Source::Entry(entry), &tenant).await, Opened::Nothing),
         Opened::Upload(mut upload) => (engine.receive(upload.as_mut()).await, Opened::Upload(upload)),
-        Opened::Nothing => (Ok(()), Opened::Nothing),
+        Opened::Nothing | Opened::Refused(_) => (Ok(()), Opened::Nothing),
     };
     let bytes = engine.hands.moved.load(Ordering::Relaxed);
     let (end, cause) = match result {
         Ok(()) => (End::Complete, None),
         Err(stopped) => (stopped.end, stopped.cause),
+    };
+    let opened = match (end, opened) {
+        (End::Storage(Failure::Quota | Failure::TooLarge), Opened::Upload(upload)) => Opened::Refused(upload),
+        (_, opened) => opened,
     };
     engine.close(end).await;
     Moved { bytes, end, cause, opened }
