@@ -22,6 +22,7 @@ mod odd_stores;
 mod paths;
 mod permissions;
 mod queue;
+mod quotas;
 mod reloading;
 mod resume;
 mod sessions;
