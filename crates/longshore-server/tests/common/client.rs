@@ -9,7 +9,7 @@ use std::time::Duration;
 use longshore_server::reply::Situation;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::PATIENCE;
+use super::{HERE, HERE_V6, PATIENCE};
 
 /// A control connection.
 pub(crate) struct Client {
@@ -89,7 +89,10 @@ pub(crate) fn connect_from(
         socket.set_recv_buffer_size(bytes)?;
         socket.set_send_buffer_size(bytes)?;
     }
-    if !source.is_unspecified() {
+    // Asked for by itself, a port is one that no connection at all has had lately, and those are few; here the kernel
+    // takes this address anyway.
+    let by_itself = source == to.ip() && [HERE, HERE_V6].contains(&source);
+    if !source.is_unspecified() && !by_itself {
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     socket.connect_timeout(&to.into(), PATIENCE)?;

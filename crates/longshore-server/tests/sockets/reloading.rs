@@ -97,9 +97,11 @@ fn nothing_is_lost_under_reloads_and_a_drain() {
     let count = Arc::new(Count::default());
     let (begun, drained) =
         (Arc::new(Barrier::new(SESSIONS as usize + 1)), Arc::new(Barrier::new(SESSIONS as usize + 1)));
+    // They begin together: none moves files while others still log in.
+    let clients: Vec<Client> = (0..SESSIONS).map(|_| server.anna()).collect();
     let clients: Vec<_> = (0..SESSIONS)
-        .map(|number| {
-            let mut client = server.anna();
+        .zip(clients)
+        .map(|(number, mut client)| {
             let (count, begun, drained) = (count.clone(), begun.clone(), drained.clone());
             std::thread::spawn(move || transfer_until_the_end(&mut client, number, &count, &begun, &drained))
         })
