@@ -14,6 +14,11 @@ pub(crate) fn profile_folder() -> PathBuf {
     test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").to_path_buf()
 }
 
+/// The folder for what is neither built nor thrown away with a test: results, and what the peers brought.
+pub(crate) fn shared_folder() -> PathBuf {
+    profile_folder().with_file_name("interop")
+}
+
 /// Runs a test and writes down whether `client` could do `operation` when it connects this `way`.
 ///
 /// # Panics
@@ -34,7 +39,7 @@ pub(crate) fn attempt(client: &str, operation: &str, way: &str, test: impl FnOnc
 
 /// One write, so that tests side by side do not mix their lines.
 fn write_line(line: &str) {
-    let folder = profile_folder().with_file_name("interop");
+    let folder = shared_folder();
     fs::create_dir_all(&folder).expect("a folder for the results");
     let file = OpenOptions::new().append(true).create(true).open(folder.join("results.tsv"));
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("a line for the results");

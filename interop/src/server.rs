@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::clients::Family;
 use crate::folder::Folder;
 use crate::ports::PortBlock;
 use crate::results::profile_folder;
 use crate::wait::{poll, wait_for};
+use crate::way::Family;
 
 /// The account that may write.
 pub const USER: &str = "skipper";
@@ -172,6 +172,11 @@ impl Server {
     pub fn wait_for_line_about(&self, name: &str) -> String {
         let look = || self.log.lines().into_iter().find(|line| line.contains(name));
         wait_for(&format!("a line of the server about {name}"), BOUND, look)
+    }
+
+    /// How many logins the server has told of.
+    pub(crate) fn logins(&self) -> usize {
+        self.log.lines().iter().filter(|line| line.ends_with(" logged in")).count()
     }
 
     /// Ends it as Ctrl-C does.
