@@ -131,6 +131,11 @@ impl Client {
         };
         let is_library_here = match self {
             Client::CommonsNet => is_file_here(Path::new(COMMONS_NET)),
+            Client::NetFtp => {
+                let mut perl = Command::new("perl");
+                perl.args(["-MNet::FTP", "-e", "1"]).stdin(Stdio::null()).stderr(Stdio::null());
+                insist("Perl's Net::FTP", perl.status().is_ok_and(|status| status.success()))
+            }
             Client::BasicFtp => is_file_here(&node_modules().join("basic-ftp").join("package.json")),
             _ => true,
         };
@@ -189,10 +194,10 @@ impl Client {
             let output = command.args(arguments).stdin(Stdio::null()).output().ok()?;
             let text = [output.stdout, output.stderr].concat();
             let text = String::from_utf8_lossy(&text);
-            text.lines()
-                .map(str::trim)
-                .find(|line| line.contains(|character: char| character.is_ascii_digit()))
-                .map(str::to_owned)
+            let mut lines = text.lines().map(|line| line.replace('\t', " "));
+            let line = lines.find(|line| line.contains(|character: char| character.is_ascii_digit()))?;
+            // What it was built with and by whom is of no interest.
+            line.split([',', '(']).next()?.split(" | Copy").next().map(|line| line.trim().to_owned())
         };
         match self {
             Client::Curl => output("curl", &["--version"]),
@@ -204,9 +209,8 @@ impl Client {
             Client::Ftplib => output("python3", &["--version"]),
             Client::NetFtp => output("perl", &["-MNet::FTP", "-e", "print Net::FTP->VERSION"]),
             Client::CommonsNet => {
-                let jar = Path::new(COMMONS_NET).canonicalize().ok()?;
-                let java = output("java", &["-version"])?;
-                Some(format!("{}, {java}", jar.file_stem()?.to_string_lossy()))
+                let package = output("dpkg-query", &["--show", "libcommons-net-java"])?;
+                Some(format!("{package}, {}", output("java", &["-version"])?))
             }
             Client::BasicFtp => {
                 let package = node_modules().join("basic-ftp").join("package.json");

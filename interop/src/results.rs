@@ -8,10 +8,13 @@ use std::path::PathBuf;
 /// What a panic carries.
 type Panic = Box<dyn std::any::Any + Send>;
 
-/// The folder of the programs that are built in the same profile as the test, which lies in its `deps`.
+/// The folder of the programs that are built in the same profile as ours: a test lies in its `deps`.
 pub(crate) fn profile_folder() -> PathBuf {
-    let test = std::env::current_exe().expect("the system knows our own program");
-    test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").to_path_buf()
+    let program = std::env::current_exe().expect("the system knows our own program");
+    let folder = program.parent().expect("a program lies in a folder");
+    let folder =
+        if folder.ends_with("deps") { folder.parent().expect("deps lies in a folder") } else { folder };
+    folder.to_path_buf()
 }
 
 /// The folder for what is neither built nor thrown away with a test: results, and what the peers brought.

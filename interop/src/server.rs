@@ -174,9 +174,18 @@ impl Server {
         wait_for(&format!("a line of the server about {name}"), BOUND, look)
     }
 
-    /// How many logins the server has told of.
-    pub(crate) fn logins(&self) -> usize {
-        self.log.lines().iter().filter(|line| line.ends_with(" logged in")).count()
+    /// How many logins the server has told of, once it has told of so many downloads from a folder: the lines of a
+    /// session stand in order, but a moment behind what they tell of.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub(crate) fn logins_behind(&self, downloads: usize, folder: &str) -> usize {
+        wait_for("the server's lines about downloads", BOUND, || {
+            let lines = self.log.lines();
+            let sent = lines.iter().filter(|line| line.contains(" sent (") && line.contains(folder)).count();
+            (sent >= downloads).then(|| lines.iter().filter(|line| line.ends_with(" logged in")).count())
+        })
     }
 
     /// Ends it as Ctrl-C does.

@@ -153,7 +153,7 @@ fn resume_download(case: &Case<'_>) {
 fn several_files(case: &Case<'_>) {
     let names: Vec<String> = (0..FILES).map(|number| format!("file-{number}")).collect();
     let bytes = |number: usize| pattern(1000 + number, number as u32);
-    let logins = case.server.logins();
+    let logins = case.server.logins_behind(0, "");
     let is_sent = gaps::has(case.client, Operation::Upload);
     for (number, name) in names.iter().enumerate() {
         if is_sent { drop(case.prepare(name, bytes(number))) } else { case.place(name, bytes(number)) }
@@ -173,7 +173,7 @@ fn several_files(case: &Case<'_>) {
     for (number, name) in names.iter().enumerate() {
         assert_same_bytes(name, &case.received(name), &bytes(number));
     }
-    let sessions = case.server.logins() - logins;
+    let sessions = case.server.logins_behind(FILES, &case.remote("")) - logins;
     assert_eq!(sessions, if is_sent { 2 } else { 1 }, "one session for all files of a direction");
 }
 

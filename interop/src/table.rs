@@ -151,9 +151,10 @@ impl Notes {
 
     fn text(&self) -> String {
         let notes = self.reasons.iter().enumerate();
-        notes
-            .map(|(index, (client, reason))| format!("\n{} {client} {reason}.\n", superscript(index + 1)))
-            .collect()
+        let lines: String = notes
+            .map(|(index, (client, reason))| format!("- {} {client} {reason}.\n", superscript(index + 1)))
+            .collect();
+        format!("\n{lines}")
     }
 }
 
@@ -227,7 +228,7 @@ mod tests {
                 assert!(cell == "yes" || is_noted, "{row}");
             }
         }
-        assert!(text.contains("¹ "), "{text}");
+        assert!(text.contains("\n- ¹ "), "{text}");
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn check(way: Way, options: &str, operation: &str) {
 #[test]
 fn a_tree_by_one_connection() {
     if is_peer_here("lftp") && is_peer_here("diff") {
-        check(Client::Lftp.ways()[0], "", "thousands of files up and down");
+        check(Client::Lftp.ways()[0], "", "a tree of thousands of files up and down");
     }
 }
 
@@ -62,6 +62,6 @@ fn a_tree_by_one_connection() {
 fn a_tree_by_eight_connections() {
     if is_peer_here("lftp") && is_peer_here("diff") {
         let last = *Client::Lftp.ways().last().expect("every machine has one way");
-        check(last, "--parallel=8", "the same by eight connections");
+        check(last, "--parallel=8", "a tree of thousands of files by eight connections");
     }
 }
