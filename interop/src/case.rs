@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::clients::{self, Client, Way, Who, is_peer_here};
+use crate::clients::{Client, Who};
 use crate::control::Control;
+use crate::drivers;
 use crate::results::attempt;
-use crate::run::{Finished, run};
+use crate::run::{Finished, Running, run};
 use crate::server::{PASSWORD, Server, USER};
+use crate::steps::{Answer, Refusal, Step};
 use crate::wait::wait_for;
+use crate::way::Way;
 
 /// How long one run of a client may take; a run takes milliseconds, so only a hang is ever cut.
 const BOUND: Duration = Duration::from_secs(90);
@@ -21,29 +24,37 @@ const BOUND: Duration = Duration::from_secs(90);
 pub struct Case<'a> {
     /// The server, which other ways of the same test use as well.
     pub server: &'a Server,
+    /// Who connects.
+    pub client: Client,
     /// How to connect.
     pub way: Way,
     folder: String,
 }
 
-/// Tries an operation on every way of the client, on one server, and writes down what worked.
+/// Tries something on every way of the client, on one server, and writes down what worked.
 ///
 /// # Panics
 /// When it failed on any way; the others are tried nevertheless.
 #[track_caller]
-pub fn each_way(client: Client, operation: &str, test: impl Fn(&Case<'_>)) {
-    if !is_peer_here(client.program()) {
+pub fn each_way(client: Client, what: &str, test: impl Fn(&Case<'_>)) {
+    on_ways(client, what, &client.ways(), test);
+}
+
+/// As [`each_way`], on these ways alone.
+#[track_caller]
+pub(crate) fn on_ways(client: Client, what: &str, ways: &[Way], test: impl Fn(&Case<'_>)) {
+    if ways.is_empty() || !client.is_here() {
         return;
     }
     let server = Server::start();
     let mut failed = Vec::new();
-    for way in client.ways() {
-        let case = Case::new(&server, way);
-        if attempt(&client.to_string(), operation, &way.to_string(), || test(&case)).is_err() {
+    for &way in ways {
+        let case = Case::new(&server, client, way);
+        if attempt(client.name(), what, &way.to_string(), || test(&case)).is_err() {
             failed.push(way.to_string());
         }
     }
-    assert!(failed.is_empty(), "{client}, {operation}: failed on {}", failed.join(", "));
+    assert!(failed.is_empty(), "{client}, {what}: failed on {}", failed.join(", "));
     server.stop();
 }
 
@@ -53,12 +64,12 @@ impl<'a> Case<'a> {
     /// # Panics
     /// When they exist already.
     #[track_caller]
-    pub fn new(server: &'a Server, way: Way) -> Case<'a> {
+    pub fn new(server: &'a Server, client: Client, way: Way) -> Case<'a> {
         let folder = way.to_string().to_lowercase().replace(' ', "-");
         for side in [server.served(), server.clients()] {
             fs::create_dir(side.join(&folder)).expect("a folder for each way");
         }
-        Case { server, way, folder }
+        Case { server, client, way, folder }
     }
 
     /// Where the server keeps a file of this case.
@@ -79,13 +90,73 @@ impl<'a> Case<'a> {
     /// A URL for curl; an empty name is the folder of this case.
     pub fn url(&self, name: impl AsRef<OsStr>) -> String {
         let mut path = self.remote("").into_bytes();
-        path.extend_from_slice(clients::name_bytes(&name));
-        clients::url(self.server.address(self.way.family), &path)
+        path.extend_from_slice(drivers::name_bytes(&name));
+        drivers::url(self.server.address(self.way.family), &path)
+    }
+
+    /// Lets the client do these steps, up to the first that is refused.
+    #[track_caller]
+    fn ask(&self, who: Who, steps: &[Step<'_>]) -> Answer {
+        let mut answer = Answer { runs: Vec::new(), is_refused: false };
+        for mut job in drivers::jobs(self, who, steps) {
+            let finished = Running::start_with_input(&mut job.command, job.input).finish(BOUND);
+            answer.is_refused = !finished.status.success() || (job.complains)(&finished);
+            answer.runs.push(finished);
+            if answer.is_refused {
+                break;
+            }
+        }
+        answer
+    }
+
+    /// Lets the client do these steps as the account.
+    ///
+    /// # Panics
+    /// When it did not, or hangs.
+    #[track_caller]
+    pub fn does(&self, steps: &[Step<'_>]) {
+        self.does_as(Who::Account, steps);
+    }
+
+    /// As [`Case::does`], logged in as somebody.
+    ///
+    /// # Panics
+    /// When it did not, or hangs.
+    #[track_caller]
+    pub fn does_as(&self, who: Who, steps: &[Step<'_>]) {
+        let answer = self.ask(who, steps);
+        assert!(!answer.is_refused, "failed: {answer}");
+    }
+
+    /// Lets the client do a step that the server refuses, which the client must tell its user.
+    ///
+    /// # Panics
+    /// When it succeeded, or tells of something else.
+    #[track_caller]
+    pub fn is_refused(&self, who: Who, step: Step<'_>, refusal: Refusal) {
+        let answer = self.ask(who, &[step]);
+        assert!(answer.is_refused, "should have been refused: {answer}");
+        let is_told = answer.runs.iter().any(|run| drivers::tells(self.client, refusal, run));
+        assert!(is_told, "does not tell of {refusal:?}: {answer}");
+    }
+
+    /// The names that the client lists in a folder, sorted.
+    ///
+    /// # Panics
+    /// When it could not.
+    #[track_caller]
+    pub fn lists(&self, folder: &str) -> Vec<String> {
+        let answer = self.ask(Who::Account, &[Step::List(folder)]);
+        assert!(!answer.is_refused, "failed: {answer}");
+        let names = drivers::listed(self, &answer).into_iter();
+        let mut names: Vec<String> = names.map(|name| String::from_utf8_lossy(&name).into_owned()).collect();
+        names.sort();
+        names
     }
 
     /// A curl that connects this way; options and URLs are the caller's.
     pub fn curl(&self, who: Who) -> Command {
-        clients::curl(self.way, who)
+        drivers::curl(self.way, who)
     }
 
     /// Runs a curl with these arguments as the account.
@@ -97,10 +168,10 @@ impl<'a> Case<'a> {
     /// An lftp that connects this way; it begins in this case's folders on both sides.
     pub fn lftp(&self, who: Who, script: impl AsRef<OsStr>) -> Command {
         let mut text = OsString::from(format!("cd \"{}\"\nlcd ", self.remote("")));
-        text.push(clients::lftp_quoted(clients::name_bytes(&self.outside(""))));
+        text.push(drivers::lftp_quoted(drivers::name_bytes(&self.outside(""))));
         text.push("\n");
         text.push(script.as_ref());
-        clients::lftp(self.server, self.way, who, &text)
+        drivers::lftp(self.server, self.way, who, &text)
     }
 
     /// Runs a script of lftp as the account.
@@ -116,7 +187,7 @@ impl<'a> Case<'a> {
         script: &str,
         arguments: impl IntoIterator<Item = S>,
     ) -> Command {
-        let mut command = clients::ftplib(self.server, self.way, who, script);
+        let mut command = drivers::ftplib(self.server, self.way, who, script);
         command.arg(self.remote("")).args(arguments).current_dir(self.outside(""));
         command
     }
@@ -148,9 +219,9 @@ impl<'a> Case<'a> {
     }
 
     /// Lets an upload of these bytes break off in the middle with a reset, and shows that its part is hidden: no
-    /// such file is there, yet SIZE tells where to go on.
+    /// such file is there, yet SIZE tells where to go on. Gives the size of the part.
     #[track_caller]
-    pub fn leave_a_part(&self, name: &str, bytes: &[u8]) {
+    pub fn leave_a_part(&self, name: &str, bytes: &[u8]) -> usize {
         let mut control = self.control();
         let path = self.remote(name);
         let data = control.begin_upload(&path, &bytes[..bytes.len() / 2]);
@@ -161,6 +232,7 @@ impl<'a> Case<'a> {
         assert!(!self.inside(name).exists(), "a part stands under the final name");
         let part = control.size(&path).expect("SIZE tells what is there");
         assert!(part > 0 && part < bytes.len() as u64, "{part} bytes are there");
+        part as usize
     }
 
     /// What the server keeps under a name.

@@ -1,56 +1,38 @@
-//! The clients and how they connect: command lines for curl, lftp and Python's ftplib.
+//! The clients: what each needs on this machine, and the ways of connecting that it knows.
 //!
-//! Not inside: what they are asked to do; that is in `tests/`.
+//! Not inside: their command lines, which are in `drivers`, and what they are asked to do.
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use crate::server::{PASSWORD, Server, USER};
+use crate::results::shared_folder;
+use crate::server::{PASSWORD, USER};
+use crate::way::{Family, Mode, Way};
 
-/// A foreign program.
+/// A foreign client, or a library under a small program of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
     /// The command-line tool of libcurl.
     Curl,
     /// The interactive client that mirrors trees.
     Lftp,
+    /// ncftp with ncftpget, ncftpput and ncftpls.
+    Ncftp,
+    /// The ftp of the BSDs, which macOS had as well.
+    Tnftp,
+    /// The downloader.
+    Wget,
+    /// The synchroniser of cloud stores, in Go.
+    Rclone,
     /// The module of Python's standard library.
     Ftplib,
-}
-
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// 127.0.0.1.
-    Ipv4,
-    /// ::1.
-    Ipv6,
-}
-
-/// The command that arranges data connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// RFC 959, the client connects.
-    Pasv,
-    /// RFC 2428, the client connects.
-    Epsv,
-    /// RFC 959, the server connects.
-    Port,
-    /// RFC 2428, the server connects.
-    Eprt,
-}
-
-/// One way for a client to reach the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// The family of both connections.
-    pub family: Family,
-    /// How data connections are arranged.
-    pub mode: Mode,
+    /// The module of Perl's standard library.
+    NetFtp,
+    /// Apache's library for Java.
+    CommonsNet,
+    /// The package for Node.
+    BasicFtp,
 }
 
 /// Who logs in.
@@ -64,6 +46,9 @@ pub enum Who {
     Impostor,
 }
 
+/// Where Debian's package puts the library.
+pub(crate) const COMMONS_NET: &str = "/usr/share/java/commons-net.jar";
+
 /// Whether a foreign program can be used. Where the environment demands the peers, it must.
 ///
 /// # Panics
@@ -71,114 +56,187 @@ pub enum Who {
 #[track_caller]
 pub fn is_peer_here(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_here = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    insist(program, std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// As [`is_peer_here`], of a file that no program starts by itself.
+#[track_caller]
+fn is_file_here(path: &Path) -> bool {
+    insist(&path.display().to_string(), path.is_file())
+}
+
+#[track_caller]
+fn insist(what: &str, is_here: bool) -> bool {
     let is_required = std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_some_and(|value| value != "0");
-    assert!(is_here || !is_required, "{program} is missing; `cargo xtask peers` installs it or says how");
+    assert!(is_here || !is_required, "{what} is missing; `cargo xtask peers` installs it or says how");
     if !is_here {
-        eprintln!("{program} is missing, so this test does nothing; `cargo xtask peers` installs it");
+        eprintln!("{what} is missing, so this test does nothing; `cargo xtask peers` installs it");
     }
     is_here
 }
 
-impl Family {
-    /// Those that this machine's loopback has.
-    pub fn here() -> Vec<Family> {
-        let ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-        if ipv6 { vec![Family::Ipv4, Family::Ipv6] } else { vec![Family::Ipv4] }
-    }
+/// The folder in which `cargo xtask peers` unpacks what npm brings.
+pub(crate) fn node_modules() -> PathBuf {
+    shared_folder().join("node").join("node_modules")
+}
 
-    pub(crate) fn listen_argument(self) -> &'static str {
+impl Client {
+    /// All of them, in the order of the table.
+    pub const ALL: &[Client] = &[
+        Client::Curl,
+        Client::Lftp,
+        Client::Ncftp,
+        Client::Tnftp,
+        Client::Wget,
+        Client::Rclone,
+        Client::Ftplib,
+        Client::NetFtp,
+        Client::CommonsNet,
+        Client::BasicFtp,
+    ];
+
+    /// Its name in results and tables.
+    pub fn name(self) -> &'static str {
         match self {
-            Family::Ipv4 => "127.0.0.1:0",
-            Family::Ipv6 => "[::1]:0",
+            Client::Curl => "curl",
+            Client::Lftp => "lftp",
+            Client::Ncftp => "ncftp",
+            Client::Tnftp => "tnftp",
+            Client::Wget => "wget",
+            Client::Rclone => "rclone",
+            Client::Ftplib => "ftplib",
+            Client::NetFtp => "Net::FTP",
+            Client::CommonsNet => "commons-net",
+            Client::BasicFtp => "basic-ftp",
         }
     }
 
-    pub(crate) fn holds(self, address: &SocketAddr) -> bool {
-        match self {
-            Family::Ipv4 => address.ip() == Ipv4Addr::LOCALHOST,
-            Family::Ipv6 => address.ip() == Ipv6Addr::LOCALHOST,
+    /// Whether all that it needs is on this machine. Where the environment demands the peers, it must be.
+    ///
+    /// # Panics
+    /// When `LONGSHORE_REQUIRE_PEERS` is set and something is missing.
+    #[track_caller]
+    pub fn is_here(self) -> bool {
+        let programs: &[&str] = match self {
+            Client::Curl => &["curl"],
+            Client::Lftp => &["lftp"],
+            Client::Ncftp => &["ncftp", "ncftpget", "ncftpput", "ncftpls"],
+            Client::Tnftp => &["tnftp"],
+            Client::Wget => &["wget"],
+            Client::Rclone => &["rclone"],
+            Client::Ftplib => &["python3"],
+            Client::NetFtp => &["perl"],
+            Client::CommonsNet => &["java", "javac"],
+            Client::BasicFtp => &["node"],
+        };
+        let is_library_here = match self {
+            Client::CommonsNet => is_file_here(Path::new(COMMONS_NET)),
+            Client::NetFtp => {
+                let mut perl = Command::new("perl");
+                perl.args(["-MNet::FTP", "-e", "1"]).stdin(Stdio::null()).stderr(Stdio::null());
+                insist("Perl's Net::FTP", perl.status().is_ok_and(|status| status.success()))
+            }
+            Client::BasicFtp => is_file_here(&node_modules().join("basic-ftp").join("package.json")),
+            _ => true,
+        };
+        is_library_here && programs.iter().all(|program| is_peer_here(program))
+    }
+
+    /// The ways that it knows in this family.
+    pub fn modes(self, family: Family) -> &'static [Mode] {
+        match (self, family) {
+            (Client::Curl | Client::Tnftp, _) => Mode::of(family),
+            (Client::Lftp | Client::CommonsNet, Family::Ipv4) => &[Mode::Pasv, Mode::Epsv, Mode::Port],
+            (Client::Ncftp, Family::Ipv6) => &[],
+            (Client::Rclone | Client::BasicFtp, Family::Ipv4) => &[Mode::Pasv, Mode::Epsv],
+            (Client::Rclone | Client::BasicFtp, Family::Ipv6) => &[Mode::Epsv],
+            (Client::Ncftp | Client::Wget | Client::Ftplib | Client::NetFtp, Family::Ipv4) => {
+                &[Mode::Pasv, Mode::Port]
+            }
+            (
+                Client::Lftp | Client::Wget | Client::Ftplib | Client::NetFtp | Client::CommonsNet,
+                Family::Ipv6,
+            ) => &[Mode::Epsv, Mode::Eprt],
         }
     }
-}
 
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Family::Ipv4 => "IPv4",
-            Family::Ipv6 => "IPv6",
-        })
+    /// Why it is not tried on the ways that a family has and [`Client::modes`] leaves out; empty where none is.
+    pub fn left_out(self) -> &'static str {
+        match self {
+            Client::Curl | Client::Tnftp => "",
+            Client::Lftp => "has no EPRT for IPv4",
+            Client::Ncftp => "knows neither IPv6 nor the commands that came with it",
+            Client::Wget | Client::Ftplib | Client::NetFtp => "has EPSV and EPRT for IPv6 only",
+            Client::Rclone => "is passive only",
+            Client::CommonsNet => "has EPRT for IPv6 only",
+            Client::BasicFtp => "is passive only",
+        }
     }
-}
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Mode::Pasv => "PASV",
-            Mode::Epsv => "EPSV",
-            Mode::Port => "PORT",
-            Mode::Eprt => "EPRT",
-        })
+    /// Every way that it knows, whether this machine has the family or not.
+    pub fn all_ways(self) -> Vec<Way> {
+        Family::ALL
+            .into_iter()
+            .flat_map(|family| self.modes(family).iter().map(move |&mode| Way { family, mode }))
+            .collect()
     }
-}
 
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.family, self.mode)
+    /// Every way that it knows and this machine has.
+    pub fn ways(self) -> Vec<Way> {
+        let families = Family::here();
+        self.all_ways().into_iter().filter(|way| families.contains(&way.family)).collect()
     }
-}
 
-impl Mode {
-    fn is_passive(self) -> bool {
-        matches!(self, Mode::Pasv | Mode::Epsv)
+    /// The version that this machine has, in the client's own words; `None` when it does not say.
+    pub fn version(self) -> Option<String> {
+        let output = |program: &str, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            let output = command.args(arguments).stdin(Stdio::null()).output().ok()?;
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8_lossy(&text);
+            let mut lines = text.lines().map(|line| line.replace('\t', " "));
+            let line = lines.find(|line| line.contains(|character: char| character.is_ascii_digit()))?;
+            // What it was built with and by whom is of no interest.
+            line.split([',', '(']).next()?.split(" | Copy").next().map(|line| line.trim().to_owned())
+        };
+        match self {
+            Client::Curl => output("curl", &["--version"]),
+            Client::Lftp => output("lftp", &["--version"]),
+            Client::Ncftp => output("ncftpput", &["-v"]),
+            Client::Tnftp => output("dpkg-query", &["--show", "tnftp"]),
+            Client::Wget => output("wget", &["--version"]),
+            Client::Rclone => output("rclone", &["version"]),
+            Client::Ftplib => output("python3", &["--version"]),
+            Client::NetFtp => output("perl", &["-MNet::FTP", "-e", "print Net::FTP->VERSION"]),
+            Client::CommonsNet => {
+                let package = output("dpkg-query", &["--show", "libcommons-net-java"])?;
+                Some(format!("{package}, {}", output("java", &["-version"])?))
+            }
+            Client::BasicFtp => {
+                let package = node_modules().join("basic-ftp").join("package.json");
+                let text = std::fs::read_to_string(package).ok()?;
+                let version = text.split("\"version\": \"").nth(1)?.split('"').next()?;
+                Some(format!("{version}, Node {}", output("node", &["--version"])?))
+            }
+        }
     }
 }
 
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Client::Curl => "curl",
-            Client::Lftp => "lftp",
-            Client::Ftplib => "ftplib",
-        })
-    }
-}
-
-impl Client {
-    /// The program that must be installed.
-    pub fn program(self) -> &'static str {
-        match self {
-            Client::Curl => "curl",
-            Client::Lftp => "lftp",
-            Client::Ftplib => "python3",
-        }
-    }
-
-    /// Every way that the client knows and this machine has.
-    pub fn ways(self) -> Vec<Way> {
-        let (v4, v6): (&[Mode], &[Mode]) = match self {
-            Client::Curl => (&[Mode::Pasv, Mode::Epsv, Mode::Port, Mode::Eprt], &[Mode::Epsv, Mode::Eprt]),
-            // lftp 4.9 names the address :: in EPRT, and means the one that it connects from.
-            Client::Lftp => (&[Mode::Pasv, Mode::Epsv, Mode::Port], &[Mode::Epsv, Mode::Eprt]),
-            Client::Ftplib => (&[Mode::Pasv, Mode::Port], &[Mode::Epsv, Mode::Eprt]),
-        };
-        let modes = |family| if family == Family::Ipv4 { v4 } else { v6 };
-        Family::here()
-            .into_iter()
-            .flat_map(|family| modes(family).iter().map(move |&mode| Way { family, mode }))
-            .collect()
+        f.pad(self.name())
     }
 }
 
 impl Who {
-    fn user(self) -> &'static str {
+    pub(crate) fn user(self) -> &'static str {
         match self {
             Who::Account | Who::Impostor => USER,
             Who::Anonymous => "anonymous",
         }
     }
 
-    fn password(self) -> &'static str {
+    pub(crate) fn password(self) -> &'static str {
         match self {
             Who::Account => PASSWORD,
             Who::Anonymous => "someone@example.org",
@@ -187,92 +245,17 @@ impl Who {
     }
 }
 
-/// A URL of a path of bytes; a trailing slash makes it a directory.
-pub(crate) fn url(address: SocketAddr, path: &[u8]) -> String {
-    let mut url = format!("ftp://{address}");
-    for &byte in path {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-            url.push(byte.into());
-        } else {
-            url += &format!("%{byte:02X}");
-        }
-    }
-    url
-}
-
-/// curl without its configuration file, quiet but for errors.
-pub(crate) fn curl(way: Way, who: Who) -> Command {
-    let mut command = Command::new("curl");
-    command.args(["-q", "--silent", "--show-error", "--noproxy", "*", "--connect-timeout", "20"]);
-    command.arg("--user").arg(format!("{}:{}", who.user(), who.password()));
-    match way.mode {
-        Mode::Epsv => {}
-        Mode::Pasv => drop(command.arg("--disable-epsv")),
-        Mode::Eprt => drop(command.args(["--ftp-port", "-"])),
-        Mode::Port => drop(command.args(["--ftp-port", "-", "--disable-eprt"])),
-    }
-    command
-}
-
-/// lftp without its configuration files; `script` runs logged in, and the first command that fails ends it.
-pub(crate) fn lftp(server: &Server, way: Way, who: Who, script: &OsStr) -> Command {
-    let on = |condition: bool| if condition { "yes" } else { "no" };
-    let address = server.address(way.family);
-    let (user, password) = (who.user(), who.password());
-    let mut text = OsString::from(format!(
-        "set cmd:fail-exit yes\nset net:max-retries 1\nset net:timeout 20\nset net:reconnect-interval-base 1\n\
-         set ftp:ssl-allow no\nset ftp:auto-passive-mode no\nset xfer:log no\nset xfer:clobber yes\n\
-         set cmd:interactive no\nset ftp:passive-mode {}\nset ftp:prefer-epsv {}\n\
-         open -u {user},{password} ftp://{address}\n",
-        on(way.mode.is_passive()),
-        on(way.mode == Mode::Epsv),
-    ));
-    text.push(script);
-    let mut command = Command::new("lftp");
-    command.args(["--norc", "-c"]).arg(text);
-    command.env("HOME", server.clients()).env("LFTP_HOME", server.clients()).env("LC_ALL", "C.UTF-8");
-    command.env_remove("ftp_proxy").current_dir(server.clients());
-    command
-}
-
-/// A name as lftp's command line takes it: within double quotes a backslash frees quote and backslash.
-pub(crate) fn lftp_quoted(name: &[u8]) -> OsString {
-    let mut quoted = vec![b'"'];
-    for &byte in name {
-        if matches!(byte, b'"' | b'\\') {
-            quoted.push(b'\\');
-        }
-        quoted.push(byte);
-    }
-    quoted.push(b'"');
-    OsString::from_vec(quoted)
-}
-
-/// One of the scripts beside this package; its arguments follow those that say how to connect.
-pub(crate) fn ftplib(server: &Server, way: Way, who: Who, script: &str) -> Command {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let address = server.address(way.family);
-    let mut command = Command::new("python3");
-    command.arg("-B").arg(scripts.join(script));
-    command.arg(address.ip().to_string()).arg(address.port().to_string());
-    command.args([if way.mode.is_passive() { "passive" } else { "active" }, who.user(), who.password()]);
-    command.env("PYTHONIOENCODING", "utf-8:surrogateescape").env("LC_ALL", "C.UTF-8");
-    command
-}
-
-/// The bytes of a path's last component.
-pub(crate) fn name_bytes(name: &(impl AsRef<OsStr> + ?Sized)) -> &[u8] {
-    name.as_ref().as_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn urls_and_quotes() {
-        let address = "[::1]:2121".parse().expect("an address");
-        assert_eq!(url(address, b"/a b/#\xE9%"), "ftp://[::1]:2121/a%20b/%23%E9%25");
-        assert_eq!(lftp_quoted(b"a\"b\\c d"), OsString::from("\"a\\\"b\\\\c d\""));
+    fn the_list_is_whole_and_ways_left_out_have_a_reason() {
+        // The last variant counts those before it.
+        assert_eq!(Client::ALL.len(), Client::BasicFtp as usize + 1);
+        for client in Client::ALL {
+            let is_whole = Family::ALL.iter().all(|&family| client.modes(family) == Mode::of(family));
+            assert_eq!(is_whole, client.left_out().is_empty(), "{client}");
+        }
     }
 }

@@ -1,4 +1,13 @@
-//! What the tests send: bytes, sizes and names.
+//! What the tests send: bytes, sizes, names and times.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// The time of files whose time is looked at, after 1970: 2001-02-03 04:05:06 UTC.
+pub const MODIFIED: Duration = Duration::from_secs(981_173_106);
+/// The same as MFMT and MDTM write it.
+pub(crate) const MODIFIED_STAMP: &str = "20010203040506";
 
 /// Bytes that repeat nowhere soon, so that a lost, doubled or displaced block is seen. `seed` tells files apart.
 pub fn pattern(size: usize, seed: u32) -> Vec<u8> {
@@ -21,10 +30,28 @@ pub fn sizes() -> [usize; 5] {
 
 /// Names that scripts, URLs and shells trip over; all are legal for a file system.
 pub fn odd_names() -> Vec<&'static str> {
-    vec![
+    [common_names(), names_with_outer_spaces(), names_with_signs()].concat()
+}
+
+/// Names as people give them.
+pub(crate) fn common_names() -> &'static [&'static str] {
+    &[
         "with space",
-        " leading space",
-        "trailing space ",
+        "na\u{EF}ve \u{FC}ml\u{E4}ut",
+        "\u{65E5}\u{672C}\u{8A9E}.txt",
+        "e\u{301} decomposed",
+        "\u{1F6A2}",
+    ]
+}
+
+/// Names whose spaces lie where lists are cut.
+pub(crate) fn names_with_outer_spaces() -> &'static [&'static str] {
+    &[" leading space", "  two before", "trailing space "]
+}
+
+/// Names with signs that mean something to shells, URLs, patterns, options or Telnet.
+pub(crate) fn names_with_signs() -> &'static [&'static str] {
+    &[
         "double\"quote",
         "it's",
         "#hash",
@@ -46,11 +73,27 @@ pub fn odd_names() -> Vec<&'static str> {
         "pipe|pipe",
         "...",
         ".hidden",
-        "na\u{EF}ve \u{FC}ml\u{E4}ut",
-        "\u{65E5}\u{672C}\u{8A9E}.txt",
-        "e\u{301} decomposed",
-        "\u{1F6A2}",
     ]
+}
+
+/// Gives a file of ours the time [`MODIFIED`].
+///
+/// # Panics
+/// When it is not there.
+pub fn date(path: &Path) {
+    let file =
+        File::options().write(true).open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    file.set_modified(SystemTime::UNIX_EPOCH + MODIFIED).expect("our own file");
+}
+
+/// The time of a file, after 1970.
+///
+/// # Panics
+/// When it is not there.
+pub fn dated(path: &Path) -> Duration {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    let modified = modified.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    modified.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970")
 }
 
 /// Compares contents and names the first difference, for files too long to print.

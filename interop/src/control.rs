@@ -72,16 +72,25 @@ impl Control {
         }
     }
 
+    /// Asks by EPSV for a port to connect to.
+    ///
+    /// # Panics
+    /// When the answer names none.
+    #[track_caller]
+    pub fn passive_port(&mut self) -> u16 {
+        let passive = self.say("EPSV");
+        let port = passive.text.split('|').nth(3).and_then(|port| port.parse().ok());
+        port.unwrap_or_else(|| panic!("no port in {passive:?}"))
+    }
+
     /// Begins an upload over a data connection that it makes itself, and sends these bytes.
     ///
     /// # Panics
     /// When the server does not take them.
     #[track_caller]
     pub fn begin_upload(&mut self, path: &str, bytes: &[u8]) -> TcpStream {
-        let passive = self.say("EPSV");
-        let port = passive.text.split('|').nth(3).and_then(|port| port.parse().ok());
         let mut address = self.stream.get_ref().peer_addr().expect("the control connection stands");
-        address.set_port(port.unwrap_or_else(|| panic!("no port in {passive:?}")));
+        address.set_port(self.passive_port());
         let mut data = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let mark = self.say(&format!("STOR {path}"));
         assert!(matches!(mark.code, 125 | 150), "{mark:?}");

@@ -5,6 +5,9 @@
 //!
 //! A [`Server`] is one running program with a folder, listeners and passive ports of its own. A [`Case`] is one
 //! client's way of connecting to it. Every foreign program runs within a time bound and is killed behind it.
+//!
+//! Every [`Client`] is asked for every [`Operation`], on every [`Way`] of connecting that it knows; what it cannot do
+//! stands with the reason in one table, `gaps`. The results become the tables of docs/interop.md.
 
 #![expect(clippy::print_stderr, reason = "what a failed test shows is the log of its server")]
 
@@ -12,19 +15,30 @@ mod case;
 mod clients;
 mod content;
 mod control;
+mod drivers;
 mod folder;
+mod gaps;
+mod operations;
 mod ports;
 mod results;
 mod run;
 mod server;
+mod steps;
+mod suite;
+pub mod table;
 mod wait;
+mod way;
 
 pub use case::{Case, each_way};
-pub use clients::{Client, Family, Mode, Way, Who, is_peer_here};
-pub use content::{assert_same_bytes, odd_names, pattern, sizes};
+pub use clients::{Client, Who, is_peer_here};
+pub use content::{MODIFIED, assert_same_bytes, date, dated, odd_names, pattern, sizes};
 pub use control::{Control, Reply};
 pub use folder::Folder;
+pub use operations::Operation;
 pub use results::recorded;
 pub use run::{Finished, Running, run};
 pub use server::{PASSWORD, Server, USER};
+pub use steps::{Refusal, Step};
+pub use suite::check;
 pub use wait::wait_for;
+pub use way::{Family, Mode, Way};

@@ -8,10 +8,18 @@ use std::path::PathBuf;
 /// What a panic carries.
 type Panic = Box<dyn std::any::Any + Send>;
 
-/// The folder of the programs that are built in the same profile as the test, which lies in its `deps`.
+/// The folder of the programs that are built in the same profile as ours: a test lies in its `deps`.
 pub(crate) fn profile_folder() -> PathBuf {
-    let test = std::env::current_exe().expect("the system knows our own program");
-    test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").to_path_buf()
+    let program = std::env::current_exe().expect("the system knows our own program");
+    let folder = program.parent().expect("a program lies in a folder");
+    let folder =
+        if folder.ends_with("deps") { folder.parent().expect("deps lies in a folder") } else { folder };
+    folder.to_path_buf()
+}
+
+/// The folder for what is neither built nor thrown away with a test: results, and what the peers brought.
+pub(crate) fn shared_folder() -> PathBuf {
+    profile_folder().with_file_name("interop")
 }
 
 /// Runs a test and writes down whether `client` could do `operation` when it connects this `way`.
@@ -34,7 +42,7 @@ pub(crate) fn attempt(client: &str, operation: &str, way: &str, test: impl FnOnc
 
 /// One write, so that tests side by side do not mix their lines.
 fn write_line(line: &str) {
-    let folder = profile_folder().with_file_name("interop");
+    let folder = shared_folder();
     fs::create_dir_all(&folder).expect("a folder for the results");
     let file = OpenOptions::new().append(true).create(true).open(folder.join("results.tsv"));
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("a line for the results");

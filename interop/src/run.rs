@@ -1,7 +1,7 @@
 //! Foreign programs within a time bound: none outlives its test, and what it said is shown when it fails.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -48,9 +48,21 @@ impl Running {
     /// When it does not start.
     #[track_caller]
     pub fn start(command: &mut Command) -> Running {
+        Running::start_with_input(command, None)
+    }
+
+    /// Starts a command that finds these bytes on its standard input.
+    #[track_caller]
+    pub(crate) fn start_with_input(command: &mut Command, input: Option<Vec<u8>>) -> Running {
         let line = format!("{command:?}");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{line} did not start: {error}"));
+        if let Some(input) = input {
+            let mut stdin = child.stdin.take().expect("stdin is a pipe");
+            // A thread, for the command may wait for us to read before it reads; and it may end before it has read all.
+            std::thread::spawn(move || drop(stdin.write_all(&input)));
+        }
         let stdout = child.stdout.take().map(read_all);
         let stderr = child.stderr.take().map(read_all);
         Running { child, line, stdout, stderr }

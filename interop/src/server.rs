@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::clients::Family;
 use crate::folder::Folder;
 use crate::ports::PortBlock;
 use crate::results::profile_folder;
 use crate::wait::{poll, wait_for};
+use crate::way::Family;
 
 /// The account that may write.
 pub const USER: &str = "skipper";
@@ -172,6 +172,20 @@ impl Server {
     pub fn wait_for_line_about(&self, name: &str) -> String {
         let look = || self.log.lines().into_iter().find(|line| line.contains(name));
         wait_for(&format!("a line of the server about {name}"), BOUND, look)
+    }
+
+    /// How many logins the server has told of, once it has told of so many downloads from a folder: the lines of a
+    /// session stand in order, but a moment behind what they tell of.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub(crate) fn logins_behind(&self, downloads: usize, folder: &str) -> usize {
+        wait_for("the server's lines about downloads", BOUND, || {
+            let lines = self.log.lines();
+            let sent = lines.iter().filter(|line| line.contains(" sent (") && line.contains(folder)).count();
+            (sent >= downloads).then(|| lines.iter().filter(|line| line.ends_with(" logged in")).count())
+        })
     }
 
     /// Ends it as Ctrl-C does.

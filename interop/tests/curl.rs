@@ -1,19 +1,16 @@
-//! curl against longshore.
+//! What curl can beyond the operations of every client.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use longshore_interop::{
-    Case, Client, Running, Who, assert_same_bytes, each_way, odd_names, pattern, run, sizes, wait_for,
+    Case, Client, Running, Who, assert_same_bytes, date, each_way, odd_names, pattern, run, wait_for,
 };
 
 const BOUND: Duration = Duration::from_secs(60);
-/// 2001-02-03 04:05:06 UTC.
-const MODIFIED: Duration = Duration::from_secs(981_173_106);
 
 /// curl's exit codes, as its manual has them.
-const LOGIN_DENIED: i32 = 67;
 const QUOTE_ERROR: i32 = 21;
 const UPLOAD_FAILED: i32 = 25;
 const REMOTE_FILE_NOT_FOUND: i32 = 78;
@@ -29,64 +26,6 @@ fn names(lines: &[&[u8]], name: impl Fn(&str) -> String) -> Vec<String> {
     let mut names: Vec<String> = lines.iter().map(|line| name(&String::from_utf8_lossy(line))).collect();
     names.sort();
     names
-}
-
-#[test]
-fn upload() {
-    each_way(Client::Curl, "upload", |case| {
-        for (seed, size) in sizes().into_iter().enumerate() {
-            let bytes = pattern(size, seed as u32);
-            let local = case.prepare("local", &bytes);
-            let name = format!("up-{size}");
-            case.run_curl(["--upload-file", &local.to_string_lossy(), &case.url(&name)]).succeeded();
-            assert_same_bytes(&name, &case.stored(&name), &bytes);
-        }
-        assert_eq!(case.names("").len(), sizes().len(), "nothing but the files: {:?}", case.names(""));
-    });
-}
-
-#[test]
-fn upload_replaces() {
-    each_way(Client::Curl, "upload over a file", |case| {
-        case.place("file", pattern(65_536, 1));
-        let local = case.prepare("local", "shorter");
-        case.run_curl(["--upload-file", &local.to_string_lossy(), &case.url("file")]).succeeded();
-        assert_eq!(case.stored("file"), b"shorter");
-    });
-}
-
-#[test]
-fn download() {
-    each_way(Client::Curl, "download", |case| {
-        for (seed, size) in sizes().into_iter().enumerate() {
-            let bytes = pattern(size, seed as u32);
-            let name = format!("down-{size}");
-            case.place(&name, &bytes);
-            let finished = case.run_curl([case.url(&name)]).succeeded();
-            assert_same_bytes(&name, &finished.stdout, &bytes);
-        }
-    });
-}
-
-#[test]
-fn several_files_in_one_session() {
-    each_way(Client::Curl, "several files in one session", |case| {
-        let mut arguments = Vec::new();
-        for number in 0..20 {
-            let name = format!("file-{number}");
-            case.place(&name, pattern(1000 + number, number as u32));
-            arguments.extend([
-                "--output".to_owned(),
-                case.outside(&name).to_string_lossy().into_owned(),
-                case.url(&name),
-            ]);
-        }
-        case.run_curl(arguments).succeeded();
-        for number in 0..20 {
-            let name = format!("file-{number}");
-            assert_same_bytes(&name, &case.received(&name), &pattern(1000 + number, number as u32));
-        }
-    });
 }
 
 #[test]
@@ -144,19 +83,6 @@ fn upload_is_resumed_after_a_reset() {
             .succeeded();
         assert_same_bytes("big", &case.stored("big"), &bytes);
         assert_eq!(case.names(""), ["big"], "the part is gone");
-    });
-}
-
-#[test]
-fn append() {
-    each_way(Client::Curl, "append", |case| {
-        let local = case.prepare("local", "second");
-        let local = local.to_string_lossy();
-        case.place("file", "first ");
-        case.run_curl(["--append", "--upload-file", &local, &case.url("file")]).succeeded();
-        assert_eq!(case.stored("file"), b"first second");
-        case.run_curl(["--append", "--upload-file", &local, &case.url("new")]).succeeded();
-        assert_eq!(case.stored("new"), b"second");
     });
 }
 
@@ -223,18 +149,8 @@ fn list() {
 }
 
 #[test]
-fn rename_delete_and_directories() {
-    each_way(Client::Curl, "rename, delete, MKD, RMD", |case| {
-        case.place("old", "content");
-        quote(case, &[&format!("RNFR {}", case.remote("old")), &format!("RNTO {}", case.remote("new name"))]);
-        assert_eq!(case.names(""), ["new name"]);
-        assert_eq!(case.stored("new name"), b"content");
-        quote(case, &[&format!("DELE {}", case.remote("new name"))]);
-        quote(case, &[&format!("MKD {}", case.remote("made"))]);
-        assert!(case.inside("made").is_dir());
-        quote(case, &[&format!("RMD {}", case.remote("made"))]);
-        assert_eq!(case.names(""), Vec::<&str>::new());
-
+fn folders_are_made_on_the_way() {
+    each_way(Client::Curl, "folders made on the way", |case| {
         let local = case.prepare("local", "deep");
         let url = case.url("a/b/c/file");
         case.run_curl(["--ftp-create-dirs", "--upload-file", &local.to_string_lossy(), &url]).succeeded();
@@ -244,7 +160,7 @@ fn rename_delete_and_directories() {
 
 #[test]
 fn odd_names_survive() {
-    each_way(Client::Curl, "odd names", |case| {
+    each_way(Client::Curl, "names that are not UTF-8", |case| {
         let mut expected: Vec<Vec<u8>> =
             odd_names().into_iter().map(|name| name.as_bytes().to_vec()).collect();
         expected.push(b"latin-1 \xE9t\xE9".to_vec());
@@ -271,40 +187,19 @@ fn odd_names_survive() {
 }
 
 #[test]
-fn text() {
-    each_way(Client::Curl, "ASCII", |case| {
-        case.place("unix", "one\ntwo\n\nno end");
-        // curl itself converts line ends in both directions; what is on the wire between is ftplib's test.
-        let finished = case.run_curl(["--use-ascii", &case.url("unix")]).succeeded();
-        assert_same_bytes("unix", &finished.stdout, b"one\ntwo\n\nno end");
-        let local = case.prepare("local", "one\ntwo\n");
-        case.run_curl(["--use-ascii", "--upload-file", &local.to_string_lossy(), &case.url("up")])
-            .succeeded();
-        assert_eq!(case.stored("up"), b"one\ntwo\n");
-    });
-}
-
-#[test]
 fn size_and_time() {
     each_way(Client::Curl, "SIZE, MDTM", |case| {
         case.place("dated", pattern(12_345, 3));
-        let file =
-            fs::File::options().write(true).open(case.inside("dated")).expect("the file was made just now");
-        file.set_modified(SystemTime::UNIX_EPOCH + MODIFIED).expect("our own file");
+        date(&case.inside("dated"));
         let head = case.run_curl(["--head", &case.url("dated")]).succeeded();
         assert!(head.says("Content-Length: 12345"), "{head}");
         assert!(head.says("Last-Modified: Sat, 03 Feb 2001 04:05:06 GMT"), "{head}");
-        let local = case.outside("dated");
-        case.run_curl(["--remote-time", "--output", &local.to_string_lossy(), &case.url("dated")])
-            .succeeded();
-        let modified = fs::metadata(&local).and_then(|metadata| metadata.modified()).expect("a time");
-        assert_eq!(modified.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970"), MODIFIED);
     });
 }
 
 #[test]
 fn anonymous_may_read_only() {
-    each_way(Client::Curl, "anonymous reads, may not write", |case| {
+    each_way(Client::Curl, "anonymous may change nothing", |case| {
         case.place("public", "for all");
         let read = run(case.curl(Who::Anonymous).arg(case.url("public")), BOUND).succeeded();
         assert_eq!(read.stdout, b"for all");
@@ -321,15 +216,5 @@ fn anonymous_may_read_only() {
             run(case.curl(Who::Anonymous).args(["--quote", &dele, "--head", &case.url("")]), BOUND).failed();
         assert_eq!(delete.status.code(), Some(QUOTE_ERROR), "{delete}");
         assert_eq!(case.names(""), ["public"]);
-    });
-}
-
-#[test]
-fn refusals_are_understood() {
-    each_way(Client::Curl, "wrong password, missing file", |case| {
-        let refused = run(case.curl(Who::Impostor).arg(case.url("")), BOUND).failed();
-        assert_eq!(refused.status.code(), Some(LOGIN_DENIED), "{refused}");
-        let missing = case.run_curl([case.url("nowhere")]).failed();
-        assert_eq!(missing.status.code(), Some(REMOTE_FILE_NOT_FOUND), "{missing}");
     });
 }

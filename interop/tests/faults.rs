@@ -20,7 +20,7 @@ fn with_faults(operation: &str, inject: &[&str], test: impl FnOnce(&Server, &Cas
             vec!["strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=sendfile,preadv2,pread64"];
         launcher.extend(inject.iter().flat_map(|fault| ["-e", fault]));
         let server = Server::start_with(&launcher, &[]);
-        test(&server, &Case::new(&server, Client::Curl.ways()[0]));
+        test(&server, &Case::new(&server, Client::Curl, Client::Curl.ways()[0]));
         server.stop();
     });
 }

@@ -1,19 +1,18 @@
-//! Python's ftplib against longshore; what it does is in `scripts/`, where each script checks the replies.
+//! What a program can do by Python's ftplib beyond the operations of every client. What it does is in `scripts/`,
+//! where each script checks the replies.
 
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use longshore_interop::{
-    Case, Client, Running, Who, assert_same_bytes, each_way, odd_names, pattern, sizes, wait_for,
+    Case, Client, Running, Who, assert_same_bytes, date, each_way, odd_names, pattern, sizes, wait_for,
 };
 
 const BOUND: Duration = Duration::from_secs(60);
-/// 2001-02-03 04:05:06 UTC.
-const MODIFIED: Duration = Duration::from_secs(981_173_106);
 
 #[test]
-fn upload() {
-    each_way(Client::Ftplib, "upload", |case| {
+fn uploads_in_odd_blocks() {
+    each_way(Client::Ftplib, "uploads in odd blocks", |case| {
         let names: Vec<String> = sizes().iter().map(|size| format!("up-{size}")).collect();
         for (seed, (size, name)) in sizes().into_iter().zip(&names).enumerate() {
             case.prepare(name, pattern(size, seed as u32));
@@ -23,20 +22,6 @@ fn upload() {
             assert_same_bytes(name, &case.stored(name), &pattern(size, seed as u32));
         }
         assert_eq!(case.names("").len(), sizes().len(), "nothing but the files: {:?}", case.names(""));
-    });
-}
-
-#[test]
-fn download() {
-    each_way(Client::Ftplib, "download", |case| {
-        let names: Vec<String> = sizes().iter().map(|size| format!("down-{size}")).collect();
-        for (seed, (size, name)) in sizes().into_iter().zip(&names).enumerate() {
-            case.place(name, pattern(size, seed as u32));
-        }
-        case.run_ftplib(Who::Account, "download.py", &names).succeeded();
-        for (seed, (size, name)) in sizes().into_iter().zip(&names).enumerate() {
-            assert_same_bytes(name, &case.received(name), &pattern(size, seed as u32));
-        }
     });
 }
 
@@ -145,7 +130,7 @@ fn directories() {
 
 #[test]
 fn text() {
-    each_way(Client::Ftplib, "ASCII", |case| {
+    each_way(Client::Ftplib, "ASCII on the wire", |case| {
         case.place("unix", "one\ntwo\n\nno end");
         case.run_ftplib(Who::Account, "text.py", [""; 0]).succeeded();
         assert_eq!(case.stored("up"), b"eins\nzwei\ndrei\n");
@@ -156,20 +141,8 @@ fn text() {
 fn size_and_time() {
     each_way(Client::Ftplib, "SIZE, MDTM, MFMT, MLST", |case| {
         case.place("dated", pattern(12_345, 3));
-        let file =
-            fs::File::options().write(true).open(case.inside("dated")).expect("the file was made just now");
-        file.set_modified(SystemTime::UNIX_EPOCH + MODIFIED).expect("our own file");
+        date(&case.inside("dated"));
         case.run_ftplib(Who::Account, "facts.py", [""; 0]).succeeded();
-    });
-}
-
-#[test]
-fn append() {
-    each_way(Client::Ftplib, "append", |case| {
-        case.place("file", "first ");
-        case.run_ftplib(Who::Account, "append.py", [""; 0]).succeeded();
-        assert_eq!(case.stored("file"), b"first second");
-        assert_eq!(case.stored("new"), b"second");
     });
 }
 
@@ -192,7 +165,7 @@ fn abort() {
 
 #[test]
 fn anonymous_may_read_only() {
-    each_way(Client::Ftplib, "anonymous reads, may not write", |case| {
+    each_way(Client::Ftplib, "anonymous may change nothing", |case| {
         case.place("public", "for all");
         case.run_ftplib(Who::Anonymous, "anonymous.py", [""; 0]).succeeded();
         assert_eq!(case.names(""), ["public"]);
@@ -202,7 +175,7 @@ fn anonymous_may_read_only() {
 
 #[test]
 fn refusals_are_understood() {
-    each_way(Client::Ftplib, "wrong password, missing file", |case| {
+    each_way(Client::Ftplib, "codes of refusals", |case| {
         case.run_ftplib(Who::Account, "refusals.py", [""; 0]).succeeded();
     });
 }

@@ -38,9 +38,10 @@ fn check(way: Way, options: &str, operation: &str) {
     let staged = Folder::new("mirror");
     let files = stage(&staged);
     let tree = staged.path().join("tree");
-    recorded(&Client::Lftp.to_string(), &format!("{operation} of {files} files"), &way.to_string(), || {
+    assert!(files > 0, "{SOURCE} holds no file");
+    recorded(Client::Lftp.name(), operation, &way.to_string(), || {
         let server = Server::start();
-        let case = Case::new(&server, way);
+        let case = Case::new(&server, Client::Lftp, way);
         let up = format!("mirror -R {options} {} up", tree.display());
         run(&mut case.lftp(Who::Account, up), BOUND).succeeded();
         assert_same_trees(&tree, &case.inside("up"));
@@ -53,7 +54,7 @@ fn check(way: Way, options: &str, operation: &str) {
 #[test]
 fn a_tree_by_one_connection() {
     if is_peer_here("lftp") && is_peer_here("diff") {
-        check(Client::Lftp.ways()[0], "", "mirror up and down");
+        check(Client::Lftp.ways()[0], "", "a tree of thousands of files up and down");
     }
 }
 
@@ -61,6 +62,6 @@ fn a_tree_by_one_connection() {
 fn a_tree_by_eight_connections() {
     if is_peer_here("lftp") && is_peer_here("diff") {
         let last = *Client::Lftp.ways().last().expect("every machine has one way");
-        check(last, "--parallel=8", "mirror up and down by 8 connections");
+        check(last, "--parallel=8", "a tree of thousands of files by eight connections");
     }
 }

@@ -142,7 +142,7 @@ fn check(durability: &str, syncs: Option<(&str, &str)>) {
 #[track_caller]
 fn check_order(durability: &str, syncs: Option<(&str, &str)>) {
     let traced = Traced::start(durability);
-    let case = Case::new(&traced.server, Client::Curl.ways()[0]);
+    let case = Case::new(&traced.server, Client::Curl, Client::Curl.ways()[0]);
     let directory = case.inside("").components().as_path().to_path_buf();
     let local = case.prepare("local", pattern(1460, 1));
     let mut upload = case.curl(Who::Account);
@@ -203,7 +203,7 @@ fn full_durability_syncs_new_directories() {
 
 fn check_new_directory() {
     let traced = Traced::start("full");
-    let case = Case::new(&traced.server, Client::Curl.ways()[0]);
+    let case = Case::new(&traced.server, Client::Curl, Client::Curl.ways()[0]);
     let parent = case.inside("").components().as_path().to_path_buf();
     let local = case.prepare("local", "x");
     let mut upload = case.curl(Who::Account);

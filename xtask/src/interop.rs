@@ -1,9 +1,8 @@
-//! `cargo xtask interop`: the foreign clients against the server, and the table of what they could do.
+//! `cargo xtask interop`: the foreign clients against the server, and the tables of what they could do.
 //!
-//! Not inside: the clients and what is asked of them; that is the package in `interop/`, which writes one line
-//! per client, operation and way of connecting.
+//! Not inside: the clients, what is asked of them and how the tables are made; that is the package in `interop/`,
+//! whose tests write one line per client, operation and way of connecting.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -11,83 +10,50 @@ use crate::Result;
 use crate::process::{cargo, run as run_command};
 use crate::suite::REQUIRE_PEERS;
 
-/// Where the tests leave their results, and this command its table.
-const FOLDER: &str = "target/interop";
+/// Where the tests leave their results.
+const RESULTS: &str = "target/interop/results.tsv";
+/// What the results are held against.
+const DOCUMENT: &str = "docs/interop.md";
+/// More than there are processors: most of a test is waiting for other programs, or for answers that come late.
+const THREADS: &str = "--test-threads=4";
 
-/// Builds what the tests start, runs them, prints the table even when one failed.
-pub(crate) fn run(root: &Path) -> Result<()> {
+/// Whether the document is written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Only compare.
+    Check,
+    /// Write what was seen into it.
+    Fix,
+}
+
+/// Builds what the tests start, runs them, prints the tables even when one failed.
+pub(crate) fn run(root: &Path, mode: Mode) -> Result<()> {
     run_command(cargo(root).args(["build", "--locked", "--package", "longshore"]))?;
-    let results = root.join(FOLDER).join("results.tsv");
+    let results = root.join(RESULTS);
     if results.exists() {
         fs::remove_file(&results)?;
     }
     let mut tests = cargo(root);
     tests
-        .args(["test", "--locked", "--package", "longshore-interop", "--no-fail-fast"])
+        .args(["test", "--locked", "--package", "longshore-interop", "--no-fail-fast", "--", THREADS])
         .env(REQUIRE_PEERS, "1");
     let outcome = run_command(&mut tests);
-    let table = table(&fs::read_to_string(&results).unwrap_or_default())?;
-    fs::write(root.join(FOLDER).join("table.md"), &table)?;
-    println!("\n{table}");
-    outcome
-}
-
-/// A Markdown table per client: operations down, ways of connecting across. A line of results is
-/// `client<TAB>operation<TAB>way<TAB>ok|FAILED`; what was tried twice is good only where it was good twice.
-fn table(results: &str) -> Result<String> {
-    let mut clients: BTreeMap<&str, BTreeMap<&str, BTreeMap<&str, bool>>> = BTreeMap::new();
-    let mut ways: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for line in results.lines() {
-        let [client, operation, way, outcome] = line.split('\t').collect::<Vec<_>>()[..] else {
-            return Err(format!("not a line of results: {line:?}").into());
-        };
-        let good =
-            clients.entry(client).or_default().entry(operation).or_default().entry(way).or_insert(true);
-        *good &= outcome == "ok";
-        let ways = ways.entry(client).or_default();
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
+    println!();
+    let mut table = cargo(root);
+    table.args([
+        "run",
+        "--locked",
+        "--quiet",
+        "--package",
+        "longshore-interop",
+        "--bin",
+        "interop-table",
+        "--",
+    ]);
+    table.args([RESULTS, DOCUMENT]);
+    if mode == Mode::Fix && outcome.is_ok() {
+        table.arg("--fix");
     }
-    let mut text = String::new();
-    for (client, operations) in &clients {
-        let mut ways = ways[client].clone();
-        ways.sort_unstable();
-        text += &format!("| {client} | {} |\n|---{}|\n", ways.join(" | "), "|---".repeat(ways.len()));
-        for (operation, outcomes) in operations {
-            let cells = ways.iter().map(|way| match outcomes.get(way) {
-                Some(true) => "yes",
-                Some(false) => "FAILED",
-                None => "",
-            });
-            text += &format!("| {operation} | {} |\n", cells.collect::<Vec<_>>().join(" | "));
-        }
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_become_a_table() {
-        let results = "curl\tupload\tipv4 EPSV\tok\ncurl\tupload\tipv6 EPSV\tok\ncurl\tdelete\tipv4 EPSV\tok\n\
-            curl\tupload\tipv6 EPSV\tFAILED\nlftp\tmirror\tipv4 PASV\tok\n";
-        let expected = "\
-| curl | ipv4 EPSV | ipv6 EPSV |
-|---|---|---|
-| delete | yes |  |
-| upload | yes | FAILED |
-
-| lftp | ipv4 PASV |
-|---|---|
-| mirror | yes |
-
-";
-        assert_eq!(table(results).unwrap(), expected);
-        assert!(table("one\ttwo\n").is_err());
-        assert_eq!(table("").unwrap(), "");
-    }
+    let compared = run_command(&mut table);
+    outcome.and(compared)
 }

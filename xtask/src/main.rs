@@ -31,7 +31,8 @@ usage: cargo xtask <command>
   borders               no crate depends on what its border forbids
   licences              every dependency has a licence that deny.toml allows
   tidy [--fix]          ARCHITECTURE.md names what exists, sources are in order; --fix writes the tables anew
-  interop               builds the server, runs the foreign clients against it, prints the table of results";
+  interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
+                        must have; --fix writes them into it";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,13 +41,14 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["test"] => suite::run(&root, peers::Install::WhereAllowed),
         ["test", "--no-install"] => suite::run(&root, peers::Install::Never),
-        ["peers"] => peers::ensure(peers::Install::WhereAllowed),
-        ["peers", "--no-install"] => peers::ensure(peers::Install::Never),
+        ["peers"] => peers::ensure(&root, peers::Install::WhereAllowed),
+        ["peers", "--no-install"] => peers::ensure(&root, peers::Install::Never),
         ["borders"] => borders::check(&root),
         ["licences"] => licences::check(&root),
         ["tidy"] => tidy::check(&root, tidy::Mode::Check),
         ["tidy", "--fix"] => tidy::check(&root, tidy::Mode::Fix),
-        ["interop"] => interop::run(&root),
+        ["interop"] => interop::run(&root, interop::Mode::Check),
+        ["interop", "--fix"] => interop::run(&root, interop::Mode::Fix),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

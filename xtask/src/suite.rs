@@ -50,7 +50,7 @@ const STEPS: &[Step] = &[
             environment: &[(REQUIRE_PEERS, "1")],
         },
     },
-    Step { name: "interop", action: Action::Own(interop::run) },
+    Step { name: "interop", action: Action::Own(|root| interop::run(root, interop::Mode::Check)) },
 ];
 
 /// With this in the environment a test that lacks a foreign program fails; without it, it says so and passes.
@@ -109,7 +109,7 @@ pub(crate) fn run(root: &Path, install: Install) -> Result<()> {
     };
     let peers_command =
         if install == Install::Never { "cargo xtask peers --no-install" } else { "cargo xtask peers" };
-    timed("peers", peers_command, &|| peers::ensure(install))?;
+    timed("peers", peers_command, &|| peers::ensure(root, install))?;
     for step in STEPS {
         timed(step.name, &step.command(), &|| step.run(root))?;
     }
