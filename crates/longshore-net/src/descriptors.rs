@@ -9,6 +9,12 @@ pub fn descriptor_limit() -> Option<usize> {
     getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok())
 }
 
+/// Whether a call failed because this process or the system has no descriptor left.
+pub fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+}
+
 /// A descriptor that is kept so that it can be given up: when none is left, a connection that waits can still be
 /// accepted in its place, told why it is not served, and closed.
 #[derive(Debug, Default)]

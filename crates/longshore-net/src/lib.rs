@@ -20,7 +20,7 @@ mod reactor;
 pub mod urgent;
 
 pub use data::{Closing, DataSocket};
-pub use descriptors::{SpareDescriptor, descriptor_limit};
+pub use descriptors::{SpareDescriptor, descriptor_limit, is_out_of_descriptors};
 pub use listen::{
     ListenError, adopt_listener, control_listener, end_output, normalise, normalise_ip, prepare_control,
 };

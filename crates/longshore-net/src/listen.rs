@@ -111,7 +111,7 @@ pub fn control_listener(address: SocketAddr) -> Result<TcpListener, ListenError>
 ///
 /// # Errors
 ///
-/// [`ListenError`] when it cannot be used.
+/// [`ListenError`] when it cannot be used, and when nobody listens on it.
 ///
 /// # Panics
 ///
@@ -119,6 +119,12 @@ pub fn control_listener(address: SocketAddr) -> Result<TcpListener, ListenError>
 pub fn adopt_listener(socket: std::net::TcpListener) -> Result<TcpListener, ListenError> {
     let address = socket.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let failed = |source| ListenError::System { address, source };
+    if !sockopt::socket_acceptconn(&socket).map_err(|errno| failed(errno.into()))? {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is bound, but nobody listens on it",
+        )));
+    }
     socket.set_nonblocking(true).map_err(failed)?;
     TcpListener::from_std(socket).map_err(failed)
 }

@@ -5,7 +5,7 @@ mod common;
 use std::net::SocketAddr;
 
 use common::Ports;
-use longshore_net::{ListenError, control_listener, limits, normalise, prepare_control};
+use longshore_net::{ListenError, adopt_listener, control_listener, limits, normalise, prepare_control};
 use rustix::io::FdFlags;
 use rustix::net::sockopt;
 use tokio::net::TcpStream;
@@ -83,4 +83,25 @@ async fn a_control_connection_gets_its_options() {
     assert_eq!(sockopt::tcp_keepidle(&stream).expect("option"), limits::KEEP_ALIVE_IDLE);
     assert_eq!(sockopt::tcp_keepintvl(&stream).expect("option"), limits::KEEP_ALIVE_INTERVAL);
     assert_eq!(sockopt::tcp_keepcnt(&stream).expect("option"), limits::KEEP_ALIVE_PROBES);
+}
+
+#[tokio::test]
+async fn sockets_that_somebody_else_has_opened() {
+    let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("any port will do");
+    let at = listening.local_addr().expect("it is bound");
+    let adopted = adopt_listener(listening).expect("it listens");
+    assert_eq!(adopted.local_addr().expect("it is bound"), at);
+    let client = tokio::spawn(TcpStream::connect(at));
+    adopted.accept().await.expect("somebody comes");
+    client.await.expect("it does not panic").expect("it is accepted");
+    // Bound only: accepting would fail without end.
+    let family = rustix::net::AddressFamily::INET;
+    let bound =
+        rustix::net::socket(family, rustix::net::SocketType::STREAM, None).expect("a descriptor is free");
+    rustix::net::bind(&bound, &address("127.0.0.1:0")).expect("any port will do");
+    let error = adopt_listener(bound.into()).expect_err("nobody listens on it");
+    assert!(
+        matches!(error, ListenError::System { .. }) && error.to_string().contains("nobody listens"),
+        "{error}"
+    );
 }

@@ -16,6 +16,10 @@ use tokio::time::Instant;
 
 use crate::limits::{BANDWIDTH_CHUNK_LEAST_BYTES, BANDWIDTH_CHUNK_TIME, BANDWIDTH_CREDIT};
 
+/// The time that one grant can take at most, when a limit was lowered after it was asked for; the least chunk at one
+/// byte per second takes as long.
+const LONGEST_GRANT: Duration = Duration::from_secs(BANDWIDTH_CHUNK_LEAST_BYTES as u64);
+
 /// A limit, in bytes per second, that is shared.
 #[derive(Default)]
 pub(crate) struct Rate(Mutex<State>);
@@ -69,7 +73,20 @@ impl Rate {
 
     /// Sets the limit for what is granted from now on; 0 counts as 1.
     pub(crate) fn set(&self, bytes_per_second: Option<u64>) {
-        self.state().bytes_per_second = bytes_per_second.map(|bytes| bytes.max(1));
+        let mut state = self.state();
+        let bytes_per_second = bytes_per_second.map(|bytes| bytes.max(1));
+        if state.bytes_per_second != bytes_per_second {
+            state.bytes_per_second = bytes_per_second;
+            // What was granted by the old limit is no debt under the new one.
+            state.busy_until = None;
+            state.waiting.values().for_each(|called| called.notify_one());
+        }
+    }
+
+    /// Whether nobody has to wait any more for what was granted.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        let state = self.state();
+        state.waiting.is_empty() && state.busy_until.is_none_or(|until| until <= now)
     }
 
     fn bytes_per_second(&self) -> Option<u64> {
@@ -91,7 +108,11 @@ impl Flow {
         loop {
             match turn.look(bytes, Instant::now()) {
                 Look::Granted => return,
-                Look::At(at) => tokio::time::sleep_until(at).await,
+                // Called, too, when the limit has been changed meanwhile.
+                Look::At(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = turn.called.notified() => {}
+                },
                 Look::Behind => turn.called.notified().await,
             }
         }
@@ -124,7 +145,9 @@ impl Turn<'_> {
             // by a wait for another limit.
             let credit = now.checked_sub(BANDWIDTH_CREDIT).unwrap_or(now);
             let begin = state.busy_until.map_or(now, |until| until.max(credit));
-            state.busy_until = Some(begin + Duration::from_secs_f64(bytes as f64 / pace as f64));
+            // More than a second's worth was asked for under a wider limit; the narrower one begins anew behind it.
+            let time = Duration::from_secs_f64(bytes as f64 / pace as f64).min(LONGEST_GRANT);
+            state.busy_until = Some(begin + time);
         }
         state.clock = state.clock.max(self.had);
         Look::Granted

@@ -67,7 +67,7 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions at once from one address.
     pub sessions_per_address: usize,
-    /// New connections per second from one address.
+    /// New connections per second from one address; 0 counts as 1.
     pub connections_per_second_per_address: u32,
     /// Logins from one address that may fail within `failed_login_window`; the next one bans it.
     pub failed_logins_per_address: u32,

@@ -13,11 +13,18 @@ use longshore_accounts::Network;
 use tokio::time::Instant;
 
 use crate::config::Limits;
-use crate::limits::WATCHED_ADDRESSES;
+use crate::limits::{LONGEST_BAN, SWEEP_REST, WATCHED_ADDRESSES};
 
 /// Remembers what clients did.
 #[derive(Default)]
-pub(crate) struct Defence(Mutex<HashMap<Network, Record>>);
+pub(crate) struct Defence(Mutex<Records>);
+
+#[derive(Default)]
+struct Records {
+    by_client: HashMap<Network, Record>,
+    /// When what says nothing any more was last taken out.
+    swept: Option<Instant>,
+}
 
 /// What one client did lately.
 #[derive(Clone, Copy)]
@@ -57,7 +64,12 @@ impl Record {
     fn is_stale(&self, now: Instant, limits: &Limits) -> bool {
         self.banned_until.is_none_or(|until| until <= now)
             && self.paced_until <= now
-            && (self.failures == 0 || self.first_failure + limits.failed_login_window <= now)
+            && self.failures_within(now, limits) == 0
+    }
+
+    fn failures_within(&self, now: Instant, limits: &Limits) -> u32 {
+        let over = now.saturating_duration_since(self.first_failure) >= limits.failed_login_window;
+        if over { 0 } else { self.failures }
     }
 
     fn ban_left(&self, now: Instant) -> Option<Duration> {
@@ -90,15 +102,23 @@ impl Defence {
             return None;
         }
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        records.get(&Network::of_client(address)).and_then(|record| record.ban_left(now))
+        records.by_client.get(&Network::of_client(address)).and_then(|record| record.ban_left(now))
+    }
+
+    /// The logins of this client that have failed within the window.
+    pub(crate) fn failures(&self, address: IpAddr, limits: &Limits, now: Instant) -> u32 {
+        if limits.is_exempt(address) {
+            return 0;
+        }
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = records.by_client.get(&Network::of_client(address));
+        record.map_or(0, |record| record.failures_within(now, limits))
     }
 
     /// A login has failed.
     pub(crate) fn login_failed(&self, address: IpAddr, limits: &Limits, now: Instant) -> Failed {
         let failed = self.with(address, limits, now, |record| {
-            if record.first_failure + limits.failed_login_window <= now {
-                record.failures = 0;
-            }
+            record.failures = record.failures_within(now, limits);
             if record.failures == 0 {
                 record.first_failure = now;
             }
@@ -106,7 +126,7 @@ impl Defence {
             record.failures += 1;
             let banned = record.failures > limits.failed_logins_per_address;
             if banned {
-                record.banned_until = Some(now + limits.ban);
+                record.banned_until = Some(now + limits.ban.min(LONGEST_BAN));
                 record.failures = 0;
             }
             Failed { earlier, banned }
@@ -126,14 +146,34 @@ impl Defence {
             return None;
         }
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.len() >= WATCHED_ADDRESSES {
-            records.retain(|_, record| !record.is_stale(now, limits));
+        let client = Network::of_client(address);
+        if records.by_client.len() >= WATCHED_ADDRESSES && !records.by_client.contains_key(&client) {
+            records.make_room(now, limits);
         }
-        let room = records.len() < WATCHED_ADDRESSES;
-        match records.entry(Network::of_client(address)) {
+        let room = records.by_client.len() < WATCHED_ADDRESSES;
+        match records.by_client.entry(client) {
             Entry::Occupied(entry) => Some(look(entry.into_mut())),
             Entry::Vacant(entry) if room => Some(look(entry.insert(Record::new(now)))),
             Entry::Vacant(_) => None,
+        }
+    }
+}
+
+impl Records {
+    /// Takes out what says nothing any more, but not more often than once a second; else the oldest of a few that are
+    /// not banned, so that many addresses at once do not keep new ones from being watched.
+    fn make_room(&mut self, now: Instant, limits: &Limits) {
+        let rested = self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP_REST);
+        if rested {
+            self.swept = Some(now);
+            self.by_client.retain(|_, record| !record.is_stale(now, limits));
+        }
+        if self.by_client.len() >= WATCHED_ADDRESSES {
+            let few = self.by_client.iter().filter(|(_, record)| record.ban_left(now).is_none()).take(16);
+            let oldest = few.min_by_key(|(_, record)| record.paced_until).map(|(client, _)| *client);
+            if let Some(oldest) = oldest {
+                self.by_client.remove(&oldest);
+            }
         }
     }
 }
@@ -194,6 +234,18 @@ mod tests {
         assert_eq!(defence.login_failed(HOME, &limits, start), Failed { earlier: 0, banned: false });
     }
 
+    /// However long somebody wants it to be.
+    #[test]
+    fn a_ban_for_ever() {
+        let limits = Limits { ban: Duration::MAX, failed_login_window: Duration::MAX, ..limits() };
+        let (defence, start) = (Defence::default(), Instant::now());
+        for _ in 0..3 {
+            defence.login_failed(THERE, &limits, start);
+        }
+        assert!(defence.banned(THERE, &limits, start + 1_000_000 * SECOND).is_some());
+        assert_eq!(defence.failures(THERE, &limits, start), 0, "it has been paid for with the ban");
+    }
+
     #[test]
     fn the_memory_is_bounded_and_forgets_what_is_over() {
         let (defence, limits, start) = (Defence::default(), limits(), Instant::now());
@@ -201,8 +253,17 @@ mod tests {
         for number in 0..WATCHED_ADDRESSES + 10 {
             assert_eq!(defence.connected(client(number), &limits, start), Ok(()));
         }
-        assert_eq!(defence.0.lock().expect("not poisoned").len(), WATCHED_ADDRESSES);
-        defence.connected(client(0), &limits, start + 2 * SECOND).expect("it comes slowly");
-        assert_eq!(defence.0.lock().expect("not poisoned").len(), 1);
+        let watched = || defence.0.lock().expect("not poisoned").by_client.len();
+        assert_eq!(watched(), WATCHED_ADDRESSES);
+        // Those that come then are watched nevertheless.
+        let late = client(WATCHED_ADDRESSES + 20);
+        for earlier in 0..2 {
+            assert_eq!(defence.login_failed(late, &limits, start), Failed { earlier, banned: false });
+        }
+        assert!(defence.login_failed(late, &limits, start).banned);
+        defence
+            .connected(client(WATCHED_ADDRESSES + 21), &limits, start + 2 * SECOND)
+            .expect("it comes slowly");
+        assert_eq!(watched(), 2, "the one that is banned, and the newest");
     }
 }

@@ -17,6 +17,7 @@ use longshore_net::{DataSocket, PeerRule, ReserveError, Urgency};
 use longshore_proto::command::Representation;
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
+use longshore_proto::reply::Situation;
 use longshore_proto::server::{
     self, Connection, DataEvent, DataOp, Input, Moment, OperationId, Output, Session, StorageOp,
     StorageOutcome, Takes, TransferJob,
@@ -87,7 +88,7 @@ enum Arrived {
 
 /// What came of a login or an operation of storage.
 enum Done {
-    Login { id: OperationId, verdict: Verdict },
+    Login { id: OperationId, verdict: Verdict, active: Arc<Active> },
     Storage { id: OperationId, performed: Performed },
 }
 
@@ -205,8 +206,8 @@ impl Driver {
                 self.reading.shutdown = Some(beyond(&self.shared, Phase::Draining));
                 self.hand_in(Input::Drain);
             }
-            Happening::Work(Done::Login { id, verdict }) => {
-                let outcome = self.logged_in(verdict);
+            Happening::Work(Done::Login { id, verdict, active }) => {
+                let outcome = self.logged_in(verdict, &active);
                 self.hand_in(Input::Login(id, outcome));
             }
             Happening::Work(Done::Storage { id, performed }) => {
@@ -252,7 +253,7 @@ impl Driver {
                     let begin = self.unsent.end().len();
                     reply.write(self.active.config.texts.as_ref(), self.unsent.end());
                     if self.shared.trace.any() {
-                        self.trace_reply(begin);
+                        self.trace_reply(begin, reply.situation);
                     }
                 }
                 Output::Login(id, request) => self.begin_login(id, request),
@@ -355,12 +356,15 @@ impl Driver {
     }
 
     /// Tells the lines of a reply that has just been written.
-    fn trace_reply(&mut self, begin: usize) {
+    fn trace_reply(&mut self, begin: usize, situation: Situation) {
         let name = self.name();
         if !self.shared.trace.covers(&name, self.reading.named.as_deref()) {
             return;
         }
-        let bytes = self.unsent.end()[begin..].to_vec();
+        let bytes = match trace::echoes(situation) {
+            false => self.unsent.end()[begin..].to_vec(),
+            true => format!("{} {} ***", situation.code(), situation.id()).into_bytes(),
+        };
         for line in bytes.split(|&byte| byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !line.is_empty() {
@@ -379,6 +383,9 @@ impl Driver {
             server::Event::Changed { verb, path, to } => EventKind::Changed { verb, path, to },
             server::Event::Ended { why } => EventKind::Ended { why },
             server::Event::TransferEnded { verb, path, offset, bytes, situation } => {
+                if situation == Situation::TransferShutdown {
+                    self.shared.cut.fetch_add(1, Ordering::Relaxed);
+                }
                 let Some(direction) = verb.row().transfer else { return };
                 let began = self.transfer.opened_at.take();
                 let duration = began.map_or(Duration::ZERO, |began| began.elapsed());

@@ -67,7 +67,7 @@ pub enum EventKind {
     },
     /// The server has ended.
     Stopped {
-        /// Sessions whose transfers were cut because they did not finish in time.
+        /// Transfers that were stopped because they did not finish in time.
         cut: usize,
     },
     /// A client connected and was sent away with this.
@@ -88,7 +88,7 @@ pub enum EventKind {
     },
     /// Too many logins failed: nobody may come from this address for a while.
     Banned {
-        /// The address; of IPv6 the network of 64 bits around it.
+        /// The address of the last login that failed; of IPv6 the network of 64 bits around it is banned.
         address: IpAddr,
         /// For how long.
         duration: Duration,

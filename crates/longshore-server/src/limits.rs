@@ -16,9 +16,15 @@ pub const FAILED_LOGINS_PER_ADDRESS: u32 = 10;
 pub const FAILED_LOGIN_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// How long a banned address stays so.
 pub const BAN: Duration = Duration::from_secs(10 * 60);
-/// Addresses of which something is remembered: failed logins, bans, connections of the last second. Beyond that those
-/// that come new are not watched.
+/// Accounts that are remembered before those that nobody uses any more are forgotten.
+pub const IDLE_ACCOUNTS: usize = 4096;
+/// The longest that a ban can be asked for: 100 years, which the clock can still tell.
+pub const LONGEST_BAN: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// Addresses of which something is remembered: failed logins, bans, connections of the last second. Beyond that the
+/// oldest that are not banned are forgotten.
 pub const WATCHED_ADDRESSES: usize = 65_536;
+/// How often at most all of these are looked through for what says nothing any more.
+pub const SWEEP_REST: Duration = Duration::from_secs(1);
 /// Descriptors that sessions may not use up by their number alone: for data connections, files, and the log. At least
 /// so many, and at least one of [`DESCRIPTOR_RESERVE_SHARE`].
 pub const DESCRIPTOR_RESERVE: usize = 64;

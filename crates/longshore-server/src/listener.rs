@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -15,6 +15,7 @@ use longshore_proto::reply::{Reply, Situation};
 use longshore_proto::server::Connection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::WeakSender;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::defence::Refusal;
@@ -71,18 +72,34 @@ impl Listeners {
     }
 }
 
+/// Accepts without end. The sessions are its own: they end at the latest with it.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, alive: WeakSender<()>) {
     let mut spare = SpareDescriptor::new();
+    let mut sessions = JoinSet::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => greet(stream, peer, &shared, &alive),
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = sessions.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // An observer that panics must not be the end of the listener.
+                let greeted = catch_unwind(AssertUnwindSafe(|| greet(stream, peer, &shared, &alive)));
+                if let Ok(Some(session)) = greeted {
+                    sessions.spawn(session);
+                }
+            }
             // The connection itself died before it was accepted.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
-            // Descriptors or memory ran out: whoever waits is told so, one after the other.
-            Err(_) if spare.give_up() => {
-                let accepted = tokio::time::timeout(ACCEPT_REST, listener.accept()).await;
-                if let Ok(Ok((stream, peer))) = accepted {
-                    turn_away(&stream, peer, &shared, &Reply::new(Situation::NoDescriptors));
+            // Whoever waits is told so, one after the other.
+            Err(error) if longshore_net::is_out_of_descriptors(&error) && spare.give_up() => {
+                match tokio::time::timeout(ACCEPT_REST, listener.accept()).await {
+                    Ok(Ok((stream, peer))) => {
+                        let reply = Reply::new(Situation::NoDescriptors);
+                        let _ = catch_unwind(AssertUnwindSafe(|| turn_away(&stream, peer, &shared, &reply)));
+                    }
+                    Ok(Err(_)) => tokio::time::sleep(ACCEPT_REST).await,
+                    Err(_) => {}
                 }
                 spare.take_back();
             }
@@ -117,27 +134,37 @@ fn admit(shared: &Shared, active: &Active, connection: &Connection) -> Result<Se
     shared.seats.take(address, limits, limits.sessions_in_force())
 }
 
-fn greet(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, alive: &WeakSender<()>) {
-    let Ok(local) = stream.local_addr() else { return };
+/// The session of a new connection; `None` when it is not served.
+fn greet(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+    alive: &WeakSender<()>,
+) -> Option<impl Future<Output = ()> + Send + 'static> {
+    let local = stream.local_addr().ok()?;
     let connection =
         Connection { local: longshore_net::normalise(local), peer: longshore_net::normalise(peer) };
     // A socket that takes no options is one whose client is gone.
-    if longshore_net::prepare_control(&stream).is_err() {
-        return;
-    }
+    longshore_net::prepare_control(&stream).ok()?;
     let active = shared.active();
     // The last sender goes when the server drains.
     let (seat, alive) = match (admit(shared, &active, &connection), alive.upgrade()) {
         (Ok(seat), Some(alive)) => (seat, alive),
-        (Ok(_), None) => return turn_away(&stream, peer, shared, &Reply::new(Situation::Shutdown)),
-        (Err(reply), _) => return turn_away(&stream, peer, shared, &reply),
+        (Ok(_), None) => {
+            turn_away(&stream, peer, shared, &Reply::new(Situation::Shutdown));
+            return None;
+        }
+        (Err(reply), _) => {
+            turn_away(&stream, peer, shared, &reply);
+            return None;
+        }
     };
     let number = shared.next_number();
     let stream = Arc::new(stream);
     // Boxed, for a value that moves into a future takes its room there twice.
     let mut driver = Box::new(Driver::new(shared.clone(), active, number, stream.clone(), connection));
     let shared = shared.clone();
-    tokio::spawn(async move {
+    Some(async move {
         let outcome = contained(driver.run()).await;
         drop(driver);
         if let Err(payload) = outcome {
@@ -152,7 +179,7 @@ fn greet(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, alive: &Weak
         }
         drop(seat);
         drop(alive);
-    });
+    })
 }
 
 /// Says why a connection is not served.

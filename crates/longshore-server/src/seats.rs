@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_accounts::{Account, Network, Rejection};
 use longshore_proto::reply::{Reply, Situation};
+use tokio::time::Instant;
 
 use crate::bandwidth::Rate;
 use crate::config::Limits;
+use crate::limits::IDLE_ACCOUNTS;
 
 /// Counts the sessions.
 #[derive(Default)]
@@ -20,8 +22,7 @@ pub(crate) struct Seats(Mutex<Taken>);
 struct Taken {
     all: usize,
     by_client: HashMap<Network, usize>,
-    /// As many as accounts that came in since the start. They stay when nobody is logged in, because their limits of
-    /// bandwidth reach over sessions.
+    /// They stay for a while when nobody is logged in, because their limits of bandwidth reach over sessions.
     by_account: HashMap<Arc<str>, Arc<Crew>>,
 }
 
@@ -83,6 +84,7 @@ impl Seats {
             match taken.by_account.get(account.name.as_str()) {
                 Some(crew) => crew.clone(),
                 None => {
+                    taken.forget_idle_crews();
                     let name: Arc<str> = account.name.as_str().into();
                     let crew = Arc::new(Crew {
                         name: name.clone(),
@@ -104,6 +106,23 @@ impl Seats {
         crew.upload.set(account.limits.upload_bytes_per_second);
         crew.download.set(account.limits.download_bytes_per_second);
         Ok(CrewSeat(crew))
+    }
+}
+
+impl Taken {
+    fn forget_idle_crews(&mut self) {
+        if self.by_account.len() < IDLE_ACCOUNTS {
+            return;
+        }
+        let now = Instant::now();
+        self.by_account.retain(|_, crew| {
+            let sessions = *crew.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            // One that is just being joined is held by somebody else, too.
+            sessions > 0
+                || Arc::strong_count(crew) > 1
+                || !crew.upload.is_idle(now)
+                || !crew.download.is_idle(now)
+        });
     }
 }
 

@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use longshore_accounts::Network;
 use longshore_net::{PassivePool, PoolError};
@@ -52,7 +52,7 @@ impl std::error::Error for ServeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Serving,
-    /// Nobody new is served, and nothing new is begun; what runs goes on.
+    /// Nobody new is served, and a session ends as soon as nothing of it runs or waits.
     Draining,
     /// What still runs is stopped.
     Ending,
@@ -79,6 +79,10 @@ pub(crate) struct Shared {
     pub(crate) download: Arc<Rate>,
     pub(crate) trace: Traced,
     pub(crate) phase: watch::Sender<Phase>,
+    /// Transfers that were stopped because the server ended.
+    pub(crate) cut: AtomicUsize,
+    /// One exchange of the configuration at a time.
+    reloading: Mutex<()>,
     numbers: AtomicU64,
 }
 
@@ -192,6 +196,8 @@ impl Server {
             download: Arc::default(),
             trace: Traced::default(),
             phase: watch::Sender::new(Phase::Serving),
+            cut: AtomicUsize::new(0),
+            reloading: Mutex::new(()),
             numbers: AtomicU64::new(0),
             active: RwLock::new(Arc::new(active)),
         };
@@ -206,7 +212,8 @@ impl Server {
 
     /// Serves until `shutdown` is ready or [`Control::drain`] is called. Then whoever connects or is idle is told
     /// 421, transfers may finish for [`Limits::drain_grace`], and what still runs after that is stopped and
-    /// answered with 426 and 421.
+    /// answered with 426 and 421. Sessions that have not ended ten seconds later
+    /// ([`SHUTDOWN_GRACE`](crate::limits::SHUTDOWN_GRACE)) are dropped, as all are when the future is.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
         let shared = self.shared;
         shared.tell(None, EventKind::Started { addresses: listeners.addresses() });
@@ -231,21 +238,27 @@ impl Server {
             _ = phase.wait_for(|phase| *phase > Phase::Draining) => {}
             () = tokio::time::sleep(grace) => {}
         }
-        let cut = shared.seats.count();
         shared.advance(Phase::Ending);
-        acceptors.shutdown().await;
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_gone.recv()).await;
+        // With those who accept go the sessions that they accepted, if there still are any.
+        acceptors.shutdown().await;
+        let cut = shared.cut.load(Ordering::Relaxed);
         shared.tell(None, EventKind::Stopped { cut });
     }
 }
 
 impl Control {
     /// Exchanges the configuration. Sessions go on as they began, and their transfers with them; whoever connects or
-    /// logs in from now on finds the new one. Listeners and the observer stay as they are.
+    /// logs in from now on finds the new one. Listeners and the observer stay as they are. A limit of bandwidth that is
+    /// changed holds at once, one that was not there before for transfers that begin from now on.
+    ///
+    /// Give trees that stay the same by the same stores: two stores of one directory do not see each other's changes
+    /// until they count anew, and quotas would not be kept while sessions of both are there.
     ///
     /// # Errors
     /// [`ServeError`] when it cannot be served; the old one still holds then.
     pub fn reload(&self, config: Config) -> Result<(), ServeError> {
+        let _one = self.shared.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.shared.active();
         let active = Arc::new(Active::new(config, Some(&before))?);
         self.shared.set_rates(&active.config.limits);

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use longshore_accounts::Network;
-use longshore_proto::command;
+use longshore_proto::command::{self, Command, Site};
+use longshore_proto::reply::Situation;
 use longshore_proto::verbs::Verb;
 
 use crate::events::SessionName;
@@ -57,11 +58,23 @@ pub(crate) fn shown(line: &[u8]) -> (Vec<u8>, Option<Verb>) {
     let verb = Verb::find(word);
     let shown = match verb {
         Some(Verb::Pass | Verb::Acct | Verb::Adat) => [word, b" ***"].concat(),
+        // Other servers set passwords by it.
+        Some(Verb::Site) if !is_known_site(line) => [word, b" ***"].concat(),
         Some(_) => line.to_vec(),
         // Whoever mistypes PASS, or sends a password alone, has it in no log either.
         None => b"*** (no command)".to_vec(),
     };
     (shown, verb)
+}
+
+fn is_known_site(line: &[u8]) -> bool {
+    let site = command::parse(line).map(|parsed| parsed.command);
+    matches!(site, Some(Ok(Command::Site(Site::Help | Site::Quota | Site::Chmod(..)))))
+}
+
+/// Whether the text of a reply gives back words of a command that is not shown.
+pub(crate) fn echoes(situation: Situation) -> bool {
+    matches!(situation, Situation::Unknown | Situation::SiteUnknown)
 }
 
 #[cfg(test)]
@@ -83,6 +96,9 @@ mod tests {
         check("PAS secret", "*** (no command)");
         check("secret", "*** (no command)");
         check("USER anna", "USER anna");
+        check("SITE PSWD old new", "SITE ***");
+        check("SITE CHMOD 644 x", "SITE CHMOD 644 x");
+        check("site quota", "site quota");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{Done, Driver};
 use crate::bandwidth::Pace;
 use crate::convert::{self, Tenant};
 use crate::events::EventKind;
+use crate::server::Active;
 
 impl Driver {
     /// Asks the accounts, unless the address is banned: then nobody looks at the password.
@@ -30,21 +31,24 @@ impl Driver {
         self.work = Some(Box::pin(async move {
             let answer = active.config.accounts.authenticate(attempt);
             let verdict = shared.pool.judge(answer).await;
-            Done::Login { id, verdict }
+            Done::Login { id, verdict, active }
         }));
     }
 
-    pub(super) fn logged_in(&mut self, verdict: Verdict) -> LoginOutcome {
-        let rejection = match verdict.and_then(|account| self.settle_in(account)) {
+    /// `active` is the configuration whose accounts have judged: its files and limits go with them, whatever has been
+    /// loaded since.
+    pub(super) fn logged_in(&mut self, verdict: Verdict, active: &Active) -> LoginOutcome {
+        let rejection = match verdict.and_then(|account| self.settle_in(account, active)) {
             Ok(outcome) => return outcome,
             Err(rejection) => rejection,
         };
         self.reading.rejection = Some(rejection);
+        let (address, limits) = (self.connection.peer.ip(), &active.config.limits);
         if !rejection.is_guess() {
-            return LoginOutcome::Rejected { earlier: 0 };
+            // Held back as long as a guess would be, or the time would tell that the password was right.
+            let earlier = self.shared.defence.failures(address, limits, Instant::now());
+            return LoginOutcome::Rejected { earlier };
         }
-        let (address, active) = (self.connection.peer.ip(), self.shared.active());
-        let limits = &active.config.limits;
         let failed = self.shared.defence.login_failed(address, limits, Instant::now());
         if failed.banned {
             self.tell(EventKind::Banned { address, duration: limits.ban });
@@ -53,8 +57,7 @@ impl Driver {
     }
 
     /// An account whose password was right: finds its files, its place among its sessions, and its limits.
-    fn settle_in(&mut self, account: Account) -> Result<LoginOutcome, Rejection> {
-        let active = self.shared.active();
+    fn settle_in(&mut self, account: Account, active: &Active) -> Result<LoginOutcome, Rejection> {
         let backend = active.config.trees.of(&account).ok_or(Rejection::Unavailable)?;
         let crew = self.shared.seats.join(&account)?;
         let (limits, rates) = (&account.limits, &active.config.limits.rates);

@@ -37,20 +37,21 @@ impl Driver {
                 return self.broken();
             }
         }
-        if self.reading.held_back && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES {
-            // The client may wait for these answers before it sends a byte more.
-            return Poll::Ready(Happening::Read);
-        }
-        if let Poll::Ready(happening) = self.poll_control(context) {
-            return Poll::Ready(happening);
-        }
+        // Before any input: a client that sends without end must not keep these from being looked at.
         if let Some(shutdown) = &mut self.reading.shutdown
             && let Poll::Ready(phase) = shutdown.as_mut().poll(context)
         {
             self.reading.shutdown = None;
             return Poll::Ready(Happening::Phase(phase));
         }
-        self.poll_deadline(context)
+        if let Poll::Ready(happening) = self.poll_deadline(context) {
+            return Poll::Ready(happening);
+        }
+        if self.reading.held_back && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES {
+            // The client may wait for these answers before it sends a byte more.
+            return Poll::Ready(Happening::Read);
+        }
+        self.poll_control(context)
     }
 
     fn broken(&mut self) -> Poll<Happening> {
@@ -115,7 +116,8 @@ impl Driver {
     }
 
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
-        let session = self.session.deadline().map(|moment| self.started + moment.0);
+        // What is too far away to be told is never.
+        let session = self.session.deadline().and_then(|moment| self.started.checked_add(moment.0));
         let unsent = self.unsent.blocked_since().map(|since| since + CONTROL_WRITE_TIMEOUT);
         let Some(at) = [session, unsent].into_iter().flatten().min() else {
             return Poll::Pending;

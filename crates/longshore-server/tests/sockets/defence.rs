@@ -1,11 +1,13 @@
 //! Addresses that guess passwords or connect too often.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_server::EventKind;
+use longshore_server::accounts::Permissions;
 use longshore_server::storage::memory::Memory;
 
-use crate::common::{Client, ELSEWHERE, HERE, PASSWORD, Server, Setup, Situation, USER};
+use crate::common::{Client, ELSEWHERE, HERE, PASSWORD, Server, Setup, Situation, USER, account};
 
 /// Nobody is exempt, and clients wait in virtual time.
 fn server() -> Server {
@@ -68,6 +70,62 @@ fn failures_lead_to_longer_delays_and_to_a_ban() {
     other.expect(220);
     server.advance(Duration::from_secs(601));
     server.client().log_in(USER, PASSWORD);
+}
+
+/// The time that a refusal takes does not tell whether the password was right.
+#[test]
+fn a_right_password_is_refused_as_late_as_a_wrong_one() {
+    let mut full = account("full", Permissions::ALL);
+    full.limits.sessions = Some(0);
+    let accounts = crate::common::accounts().with_account(full, PASSWORD);
+    let server = Setup::of(Memory::new())
+        .with(|config| {
+            config.limits.exempt = vec![];
+            config.accounts = Arc::new(accounts);
+        })
+        .on_one_thread()
+        .start();
+    for seconds in 1..=2 {
+        let mut client = server.client();
+        fail(&server, &mut client, seconds);
+        client.expect(Situation::LoginRejected);
+    }
+    let mut client = server.client();
+    client.command("USER full", 331);
+    client.send(format!("PASS {PASSWORD}"));
+    server.advance(Duration::from_millis(1));
+    for _ in 0..3 {
+        client.expect_silence();
+        server.advance(Duration::from_secs(1));
+    }
+    client.expect(Situation::LoginRejected);
+}
+
+/// What somebody who watches does wrong is not the end of the server.
+#[test]
+fn an_observer_that_panics() {
+    let trees = longshore_server::Trees::one("files", Memory::new());
+    let mut config = longshore_server::Config::new(crate::common::accounts(), trees);
+    config.limits.sessions = 0;
+    config.observer = Arc::new(|event: &longshore_server::Event| {
+        assert!(!matches!(event.kind, EventKind::SentAway { .. }), "an observer's own fault");
+    });
+    let server = longshore_server::Server::new(config).expect("it is sound");
+    let control = server.control();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(async {
+        let mut listeners = longshore_server::Listeners::new();
+        let address = listeners.listen((HERE, 0).into()).expect("any port will do");
+        let serving = tokio::spawn(server.run(listeners, std::future::pending()));
+        let told = tokio::task::spawn_blocking(move || {
+            for _ in 0..3 {
+                Client::connect(address).expect(Situation::Full);
+            }
+        });
+        told.await.expect("each is told");
+        control.end();
+        serving.await.expect("it ends in order");
+    });
 }
 
 #[test]

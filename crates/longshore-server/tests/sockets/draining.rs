@@ -107,3 +107,76 @@ fn quit_is_still_answered() {
     drop(client);
     server.wait_for_end();
 }
+
+/// A client that sends without end is told as everybody is, and its time for a login runs out.
+#[test]
+fn a_client_that_floods_is_no_exception() {
+    let mut server = Setup::of(Memory::new())
+        .with(|config| config.policy.login_timeout = Duration::from_millis(500))
+        .start();
+    let mut guest = server.client();
+    flood_until_told(&mut guest, Situation::LoginTimeout);
+    let mut anna = server.anna();
+    let control = server.control().clone();
+    let end = std::thread::spawn(move || control.end());
+    flood_until_told(&mut anna, Situation::Shutdown);
+    end.join().expect("it only asks");
+    drop((guest, anna));
+    server.wait_for_end();
+}
+
+/// Sends NOOP after NOOP from one thread and reads the answers in another.
+fn flood_until_told(client: &mut Client, situation: Situation) {
+    let mut stream = client.stream().try_clone().expect("a socket can be cloned");
+    let flood = std::thread::spawn(move || {
+        let lines = b"NOOP\r\n".repeat(500);
+        while std::io::Write::write_all(&mut stream, &lines).is_ok() {}
+    });
+    let code = loop {
+        match client.reply_or_end() {
+            Some(reply) if reply.code == 200 => {}
+            Some(reply) => break reply,
+            None => panic!("not told why"),
+        }
+    };
+    assert!(code.is(situation), "{code:?}");
+    let _ = client.stream().shutdown(std::net::Shutdown::Both);
+    flood.join().expect("it only sends");
+}
+
+/// Idle sessions are no cut transfers.
+#[test]
+fn only_transfers_are_cut() {
+    let mut server = Server::of(Memory::new());
+    let idle = [server.anna(), server.anna(), server.client()];
+    server.control().end();
+    drop(idle);
+    server.wait_for_end();
+    let cut = server.events().wait_for(1, |event| match event.kind {
+        EventKind::Stopped { cut } => Some(cut),
+        _ => None,
+    });
+    assert_eq!(cut, [0]);
+}
+
+/// Whoever drops the server has none any more, with all its sessions.
+#[test]
+fn sessions_end_with_the_future_that_serves_them() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(async {
+        let trees = longshore_server::Trees::one("files", Memory::new());
+        let config = longshore_server::Config::new(crate::common::accounts(), trees);
+        let server = longshore_server::Server::new(config).expect("it is sound");
+        let mut listeners = longshore_server::Listeners::new();
+        let address = listeners.listen((HERE, 0).into()).expect("any port will do");
+        let serving = tokio::spawn(server.run(listeners, std::future::pending()));
+        let client = tokio::task::spawn_blocking(move || {
+            let mut client = Client::connect(address);
+            client.expect(220);
+            client
+        });
+        let mut client = client.await.expect("it is greeted");
+        serving.abort();
+        tokio::task::spawn_blocking(move || client.expect_end()).await.expect("the session has ended");
+    });
+}

@@ -311,6 +311,9 @@ fn long_answers_to_a_client_that_does_not_read_are_not_made() {
     client.log_in("anonymous", "x");
     client.send_raw("STAT .\r\n".repeat(3000));
     // One thread serves both: whatever goes on for the one goes on while the other is answered.
+    while made.load(Ordering::SeqCst) == 0 {
+        reader.command("NOOP", 200);
+    }
     for _ in 0..500 {
         reader.command("NOOP", 200);
     }

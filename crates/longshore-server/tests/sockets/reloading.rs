@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use longshore_server::EventKind;
-use longshore_server::accounts::{MemoryAccounts, Permissions};
+use longshore_server::accounts::{Answer, Attempt, Authenticator, MemoryAccounts, Permissions};
 use longshore_server::storage::memory::Memory;
 
 use crate::common::{Client, HERE, PASSWORD, Server, Setup, Situation, USER, account, octets};
@@ -39,6 +39,45 @@ fn sessions_go_on_and_newcomers_find_the_new_configuration() {
     server.reload(setup(&memory, "another"));
     server.client();
     server.events().wait_for(2, |event| matches!(event.kind, EventKind::Reloaded).then_some(()));
+}
+
+/// Holds every login until it is let go, then lets everybody in.
+struct Held(std::sync::Mutex<Option<tokio::sync::oneshot::Receiver<()>>>);
+
+impl Authenticator for Held {
+    fn authenticate(&self, attempt: Attempt) -> Answer {
+        let gate = self.0.lock().expect("nobody panics with it").take();
+        Answer::Pending(Box::pin(async move {
+            if let Some(gate) = gate {
+                gate.await.expect("the test opens it");
+            }
+            let name = String::from_utf8_lossy(&attempt.user).into_owned();
+            Ok(account(&name, Permissions::ALL))
+        }))
+    }
+}
+
+/// Whoever was judged by the old accounts sees the old files, as if it had come just before.
+#[test]
+fn a_login_across_a_reload_is_all_of_the_old() {
+    let (old, new) = (Memory::new(), Memory::new());
+    old.insert("/old", b"");
+    new.insert("/new", b"");
+    let (open, gate) = tokio::sync::oneshot::channel();
+    let held = Held(std::sync::Mutex::new(Some(gate)));
+    let server = setup(&old, PASSWORD).with(|config| config.accounts = Arc::new(held)).start();
+    let mut client = server.client();
+    client.command(format!("USER {USER}"), 331);
+    client.send("PASS x");
+    // The next session of the same server is greeted behind the login that waits.
+    server.client().quit();
+    server.reload(setup(&new, "another"));
+    open.send(()).expect("the login waits");
+    client.expect(Situation::LoggedIn);
+    assert_eq!(client.names("NLST"), ["old"]);
+    let mut after = server.client();
+    after.log_in(USER, "another");
+    assert_eq!(after.names("NLST"), ["new"]);
 }
 
 /// What cannot be served changes nothing.

@@ -26,7 +26,10 @@ fn an_account_is_traced_without_its_password() {
     let mut anna = server.client();
     anna.log_in(USER, PASSWORD);
     anna.command("PWD", 257);
+    // Mistyped, sent alone, or by a convention of other servers: in neither direction it is shown.
     anna.command("PAS secret", 500);
+    anna.command("hunter2", 500);
+    anna.command("SITE hunter2 hunter2", 501);
     server.control().trace(Trace::default());
     anna.command("SYST", 215);
     anna.quit();
@@ -34,10 +37,25 @@ fn an_account_is_traced_without_its_password() {
     let starts: Vec<String> = told.iter().map(|line| line.chars().take(8).collect()).collect();
     assert_eq!(
         starts,
-        ["> USER a", "< 331 Se", "> PASS *", "< 230 Lo", "> PWD", "< 257 \"/", "> *** (n", "< 500 PA"]
-            .map(str::to_owned)
+        [
+            "> USER a",
+            "< 331 Se",
+            "> PASS *",
+            "< 230 Lo",
+            "> PWD",
+            "< 257 \"/",
+            "> *** (n",
+            "< 500 co",
+            "> *** (n",
+            "< 500 co",
+            "> SITE *",
+            "< 501 si"
+        ]
+        .map(str::to_owned)
     );
-    assert!(!told.iter().any(|line| line.contains(PASSWORD)), "{told:?}");
+    for secret in [PASSWORD, "secret", "hunter2"] {
+        assert!(!told.iter().any(|line| line.contains(secret)), "{told:?}");
+    }
 }
 
 /// A session that runs already is traced from now on.
