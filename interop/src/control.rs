@@ -1,6 +1,6 @@
 //! The tests' own eyes: a control connection that speaks raw lines, to ask what a client would not.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -25,15 +25,24 @@ pub struct Reply {
 }
 
 impl Control {
+    /// Connects; the greeting is not read yet.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[track_caller]
+    pub(crate) fn connect(address: SocketAddr) -> Control {
+        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        stream.set_read_timeout(Some(BOUND)).expect("a bound that is not zero");
+        Control { stream: BufReader::new(stream) }
+    }
+
     /// Connects and logs in.
     ///
     /// # Panics
     /// When that fails.
     #[track_caller]
     pub fn login(address: SocketAddr, user: &str, password: &str) -> Control {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
-        stream.set_read_timeout(Some(BOUND)).expect("a bound that is not zero");
-        let mut control = Control { stream: BufReader::new(stream) };
+        let mut control = Control::connect(address);
         assert_eq!(control.reply().code, 220);
         assert_eq!(control.say(&format!("USER {user}")).code, 331);
         assert_eq!(control.say(&format!("PASS {password}")).code, 230);
@@ -47,9 +56,28 @@ impl Control {
     /// When the connection ends or nothing comes.
     #[track_caller]
     pub fn say(&mut self, command: &str) -> Reply {
+        self.send(command);
+        self.reply()
+    }
+
+    /// Sends a command and reads nothing.
+    ///
+    /// # Panics
+    /// When the connection has ended.
+    #[track_caller]
+    pub(crate) fn send(&mut self, command: &str) {
         let sent = self.stream.get_mut().write_all(format!("{command}\r\n").as_bytes());
         sent.unwrap_or_else(|error| panic!("{command}: {error}"));
-        self.reply()
+    }
+
+    /// Waits until the server closes the connection, without another reply.
+    pub(crate) fn await_close(mut self) -> Result<(), String> {
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(format!("said {:?} before it closed", String::from_utf8_lossy(&rest))),
+            Err(error) => Err(format!("did not close the control connection: {error}")),
+        }
     }
 
     /// Reads one answer, over as many lines as it has.

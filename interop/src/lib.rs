@@ -20,6 +20,7 @@ mod folder;
 mod gaps;
 mod operations;
 mod ports;
+mod replay;
 mod results;
 mod run;
 mod server;
@@ -35,6 +36,7 @@ pub use content::{MODIFIED, assert_same_bytes, date, dated, odd_names, pattern, 
 pub use control::{Control, Reply};
 pub use folder::Folder;
 pub use operations::Operation;
+pub use replay::play;
 pub use results::recorded;
 pub use run::{Finished, Running, run};
 pub use server::{PASSWORD, Server, USER};

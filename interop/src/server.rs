@@ -21,6 +21,9 @@ pub const USER: &str = "skipper";
 /// Its password; the characters are ones that URLs and scripts leave alone.
 pub const PASSWORD: &str = "kite-and-harbour-71";
 
+/// What every server of the tests is started with, before listeners and ports: the one place for another option.
+const ARGUMENTS: &[&str] = &["--user", USER];
+
 /// From the start to the end of the banner, and from SIGINT to the exit.
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -92,7 +95,7 @@ impl Server {
                 command
             }
         };
-        command.arg("serve").arg(&served).args(["--user", USER, "--passive-ports", &ports.argument()]);
+        command.arg("serve").arg(&served).args(ARGUMENTS).args(["--passive-ports", &ports.argument()]);
         for family in Family::here() {
             command.args(["--listen", family.listen_argument()]);
         }
