@@ -17,6 +17,7 @@ use longshore_net::{DataSocket, PeerRule, ReserveError, Urgency};
 use longshore_proto::command::Representation;
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
+use longshore_proto::reply::Situation;
 use longshore_proto::server::{
     self, Connection, DataEvent, DataOp, Input, LoginOutcome, Moment, OperationId, Output, Session,
     StorageOp, StorageOutcome, Takes, TransferJob,
@@ -290,7 +291,7 @@ impl Driver {
                     let begin = self.unsent.end().len();
                     reply.write(self.active.config.texts.as_ref(), self.unsent.end());
                     if self.shared.trace.any() {
-                        self.trace_reply(begin);
+                        self.trace_reply(begin, reply.situation);
                     }
                 }
                 Output::Login(id, request) => {
@@ -421,12 +422,12 @@ impl Driver {
     }
 
     /// Tells the lines of a reply that has just been written.
-    fn trace_reply(&mut self, begin: usize) {
+    fn trace_reply(&mut self, begin: usize, situation: Situation) {
         let name = self.name();
         if !self.shared.trace.covers(&name, self.reading.named.as_deref()) {
             return;
         }
-        let bytes = self.unsent.end()[begin..].to_vec();
+        let bytes = trace::shown_reply(situation, &self.unsent.end()[begin..]);
         for line in bytes.split(|&byte| byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !line.is_empty() {

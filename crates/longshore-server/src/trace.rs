@@ -7,6 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use longshore_accounts::Network;
 use longshore_proto::command;
+use longshore_proto::reply::Situation;
 use longshore_proto::verbs::Verb;
 
 use crate::events::SessionName;
@@ -64,6 +65,14 @@ pub(crate) fn shown(line: &[u8]) -> (Vec<u8>, Option<Verb>) {
     (shown, verb)
 }
 
+/// A reply as it may be shown: one that repeats what was sent in place of a command may repeat a password.
+pub(crate) fn shown_reply(situation: Situation, bytes: &[u8]) -> Vec<u8> {
+    if situation == Situation::Unknown {
+        return format!("{} *** (no command)", situation.code()).into_bytes();
+    }
+    bytes.to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +92,15 @@ mod tests {
         check("PAS secret", "*** (no command)");
         check("secret", "*** (no command)");
         check("USER anna", "USER anna");
+    }
+
+    #[test]
+    fn replies_repeat_none_of_them() {
+        assert_eq!(
+            shown_reply(Situation::Unknown, b"500 secret is not known here\r\n"),
+            b"500 *** (no command)"
+        );
+        assert_eq!(shown_reply(Situation::Noop, b"200 Still here\r\n"), b"200 Still here\r\n");
     }
 
     #[test]
