@@ -95,7 +95,10 @@ impl Server {
                 command
             }
         };
-        command.arg("serve").arg(&served).args(ARGUMENTS).args(["--passive-ports", &ports.argument()]);
+        command.arg("serve").arg(&served).args(ARGUMENTS).args(["--log-format", "text"]);
+        // What a test leaves running when it stops the server is not waited for.
+        command.env("LONGSHORE_LIMITS_DRAIN_GRACE_SECONDS", "0");
+        command.args(["--passive-ports", &ports.argument()]);
         for family in Family::here() {
             command.args(["--listen", family.listen_argument()]);
         }

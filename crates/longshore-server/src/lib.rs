@@ -35,5 +35,5 @@ pub use trace::Trace;
 pub use longshore_accounts as accounts;
 pub use longshore_net::ListenError;
 pub use longshore_path as path;
-pub use longshore_proto::{command::Representation, reply, server::Policy, verbs};
+pub use longshore_proto::{command::Representation, reply, server::Ending, server::Policy, verbs};
 pub use longshore_storage as storage;

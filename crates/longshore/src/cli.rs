@@ -41,7 +41,8 @@ pub(crate) struct Check {
 /// Anybody may read as `anonymous`; one account may write. Without --user it is called `longshore` and gets a new
 /// password each time, which is printed once.
 ///
-/// With --config the accounts and directories come from a file instead; other flags win over what it says.
+/// With --config the accounts and directories come from a file instead. Environment variables such as
+/// LONGSHORE_LIMITS_SESSIONS win over the file, and flags over both.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The directory to serve [default: the current one].
@@ -87,6 +88,20 @@ pub(crate) struct Serve {
     /// Take passwords in clear from other machines too: whoever can listen on the network learns them.
     #[arg(long)]
     pub(crate) allow_clear_passwords: bool,
+
+    /// How the log is written; auto is text on a terminal and JSON elsewhere [default: auto].
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,15 +1,21 @@
-//! The configuration file of `longshore serve`: its keys, how it is read, what it means, how its default is printed.
+//! The configuration of `longshore serve`: its keys, how the file and the environment are read, what they mean, how
+//! the default is printed.
 //!
-//! Not inside: the command line, whose flags win over the file. No library sees this format: what is read here
-//! becomes each crate's own configuration in [`serve`](crate::serve).
+//! Not inside: the command line, whose flags win over both. No library sees this format: what is read here becomes
+//! each crate's own configuration in [`serve`](crate::serve).
 
+mod convert;
+mod environment;
 mod keys;
 mod model;
+mod people;
 mod reader;
 mod template;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use model::{Settings, Tenancy};
+pub(crate) use environment::Environment;
+pub(crate) use model::{Log, Server, Settings};
+pub(crate) use people::Tenancy;
 pub(crate) use template::template;

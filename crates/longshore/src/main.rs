@@ -1,17 +1,22 @@
 //! The program: the command line, what is printed, and how the libraries are put together.
 //!
-//! Not inside: protocol, files, sockets. `stdout` is the announcement and the log of a server; `stderr` is for
-//! what went wrong with the command itself.
+//! Not inside: protocol, files, sockets. `stdout` is the log of a server, with the announcement before it where people
+//! read both; `stderr` is for what went wrong with the command itself, and for people where programs read the log.
 
 mod announce;
 mod check;
 mod cli;
 mod config;
+mod life;
 mod limits;
 mod log;
+mod manager;
 mod password;
 mod ports;
+mod privileges;
 mod serve;
+mod source;
+mod stores;
 
 use std::process::ExitCode;
 

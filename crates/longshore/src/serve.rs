@@ -1,24 +1,27 @@
 //! `longshore serve`: what was typed or configured becomes a server. No protocol and no policy of its own.
+//!
+//! Not inside: reading the settings ([`source`](crate::source)), and what happens while it serves
+//! ([`life`](crate::life)).
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_accounts::{
-    Account, Authenticator, Entry, HashedAccounts, MemoryAccounts, Permissions, Secret, is_anonymous,
+    Authenticator, Entry, HashedAccounts, MemoryAccounts, Permissions, Secret, is_anonymous,
 };
-use longshore_server::{Config, ListenError, Listeners, Policy, Trees};
-use longshore_storage::Durability;
-use longshore_storage::local::{Local, LocalOptions};
+use longshore_server::{Config, Control, ListenError, Listeners, Policy, Server, Trees};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::announce::{Accounts, Announcement};
 use crate::config::{Settings, Tenancy};
-use crate::log::Log;
-use crate::{Failure, cli, password, ports};
+use crate::life::{Life, Signals};
+use crate::log::{Log, Opened};
+use crate::privileges::Identity;
+use crate::source::Source;
+use crate::stores::{Stores, tree_name};
+use crate::{Failure, cli, manager, password, ports};
 
 /// The account that may write, where none is named.
 const DEFAULT_USER: &str = "longshore";
@@ -38,124 +41,62 @@ struct Writer {
 
 pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     raise_descriptor_limit();
-    let (source, mut settings) = match &arguments.config {
-        Some(file) => (format!("by {}", file.display()), read(file)?),
-        None => one_directory(arguments.directory.as_deref().unwrap_or(Path::new(".")))?,
-    };
-    apply_flags(&mut settings, &arguments);
-    let trees = open_trees(&settings)?;
-    let people = people(&settings, &arguments)?;
+    let sockets = manager::sockets()?;
+    let source = Source::new(arguments);
+    let settings = source.read()?;
+    let people = people(&settings, &source.arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;
-    let (log, writing) = Log::start();
-    let served = runtime.block_on(async {
-        let listeners = listen(&settings.listen, arguments.config.is_none() && arguments.listen.is_empty())?;
-        // Asked for before anything is announced: a Ctrl-C from now on ends the server in order.
-        let shutdown = shutdown()?;
-        let writer = people.writer.as_ref();
-        log.say(announcement(source, &listeners.addresses(), &settings, writer, &arguments));
-        let config = Config {
-            accounts: people.authenticator,
-            observer: Arc::new(log),
-            ..configuration(&settings, trees)
-        };
-        longshore_server::run(listeners, config, shutdown)
-            .await
-            .map_err(|error| Failure::new(error.to_string()))
+    let inside = runtime.enter();
+    let listeners = listeners(sockets, &settings, &source.arguments)?;
+    let mut notes = Vec::new();
+    if let Some(user) = &settings.server.user {
+        Identity::find(user, settings.server.group.as_deref())?.assume()?;
+        notes.extend(unreadable_file(&source, user));
+    }
+    // From here on as the user who serves.
+    let (stores, trees) = Stores::default().open(&settings)?;
+    let log = Log::start(Opened::open(&settings.log)?);
+    // Asked for before anything is announced: a Ctrl-C from now on ends the server in order.
+    let signals = Signals::receive()?;
+    let addresses = listeners.addresses();
+    let config = Config { accounts: people.authenticator.clone(), ..configuration(&settings, trees, &log) };
+    let server = Server::new(config).map_err(|error| Failure::new(error.to_string()))?;
+    let control = server.control();
+    control.trace(settings.log.trace.clone());
+    notes.extend(descriptors_note(&settings, &control));
+    if !log.is_announced() {
+        notes.iter().for_each(|note| log.note(note));
+    }
+    log.announce(&announcement(&addresses, &settings, people.writer.as_ref(), &source, notes));
+    let life = Life::new(source, &settings, stores, people.authenticator, control, log.clone());
+    drop(inside);
+    runtime.block_on(async {
+        tokio::spawn(life.watch(signals));
+        server.run(listeners, std::future::pending()).await;
     });
     // Sessions that did not end in time end here, and with them the last that could still log.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    writing.finish();
-    served
+    log.finish();
+    Ok(())
 }
 
-/// Reads a configuration file.
-pub(crate) fn read(file: &Path) -> Result<Settings, Failure> {
-    let shown = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(format!("{shown} cannot be read: {error}"))
-            .hint("`longshore config` prints a file to begin with")
-    })?;
-    Settings::read(&shown, &text).map_err(|problems| {
-        let hint =
-            format!("{} to mend; `longshore config` prints every key with its meaning", problems.count());
-        Failure::new(problems.to_string()).hint(hint)
+/// A file that only root can read is read once.
+fn unreadable_file(source: &Source, user: &str) -> Option<String> {
+    let file = source.arguments.config.as_ref()?;
+    let error = File::open(file).err()?;
+    Some(format!("{} cannot be read as {user} ({error}): a reload will be refused", file.display()))
+}
+
+/// What to know when descriptors allow fewer sessions than the settings do.
+pub(crate) fn descriptors_note(settings: &Settings, control: &Control) -> Option<String> {
+    let (wished, allowed) = (settings.limits.sessions, control.session_limit());
+    let limit = getrlimit(Resource::Nofile).current?;
+    (allowed < wished).then(|| {
+        format!("the descriptor limit of {limit} allows {allowed} sessions, not the {wished} configured")
     })
-}
-
-/// The settings of a server without a configuration file: one directory, which anybody may read.
-fn one_directory(given: &Path) -> Result<(String, Settings), Failure> {
-    let shown = given.display();
-    let directory = given.canonicalize().map_err(|error| {
-        Failure::new(format!("{shown} cannot be served: {error}"))
-            .hint("name a directory that exists, or none for the current one")
-    })?;
-    if !directory.is_dir() {
-        return Err(Failure::new(format!("{shown} is not a directory"))
-            .hint("longshore serves directories; name the one that holds it"));
-    }
-    let source = longshore_path::display(directory.as_os_str().as_encoded_bytes()).to_string();
-    let anonymous = Some(Tenancy {
-        root: directory,
-        directory: longshore_path::VirtualPath::root(),
-        permissions: Permissions::READ_ONLY,
-    });
-    Ok((source, Settings { anonymous, ..Settings::default() }))
-}
-
-/// What was typed wins over what was configured.
-fn apply_flags(settings: &mut Settings, arguments: &cli::Serve) {
-    if !arguments.listen.is_empty() {
-        settings.listen.clone_from(&arguments.listen);
-    }
-    if let Some(ports) = &arguments.passive_ports {
-        settings.passive_ports = ports.clone();
-    }
-    settings.public_address = arguments.public_address.or(settings.public_address);
-    settings.allow_clear_passwords |= arguments.allow_clear_passwords;
-    if let Some(durability) = arguments.durability {
-        settings.durability = match durability {
-            cli::Durability::None => Durability::None,
-            cli::Durability::Data => Durability::Data,
-            cli::Durability::Full => Durability::Full,
-        };
-    }
-    let limits = &mut settings.limits;
-    limits.sessions = arguments.max_sessions.unwrap_or(limits.sessions);
-    limits.sessions_per_address = arguments.max_sessions_per_address.unwrap_or(limits.sessions_per_address);
-}
-
-/// The name of a tree among those that are served: its root.
-fn tree_name(root: &Path) -> String {
-    root.to_string_lossy().into_owned()
-}
-
-pub(crate) fn roots(settings: &Settings) -> BTreeSet<&PathBuf> {
-    let accounts = settings.accounts.iter().map(|account| &account.tenancy);
-    accounts.chain(&settings.anonymous).map(|tenancy| &tenancy.root).collect()
-}
-
-/// Opens each root once, however many accounts see it.
-pub(crate) fn open_trees(settings: &Settings) -> Result<Trees, Failure> {
-    let mut trees = Trees::default();
-    for root in roots(settings) {
-        let tree = Local::open(root, LocalOptions::default()).map_err(|error| {
-            Failure::new(format!("{} cannot be served: {error}", root.display()))
-                .hint("make the directory, and let the user who runs longshore read it")
-        })?;
-        trees = trees.with(&tree_name(root), tree);
-    }
-    Ok(trees)
-}
-
-fn account(name: &str, tenancy: &Tenancy, permissions: Permissions) -> Account {
-    Account {
-        directory: tenancy.directory.clone(),
-        permissions,
-        ..Account::new(name, tree_name(&tenancy.root))
-    }
 }
 
 fn people(settings: &Settings, arguments: &cli::Serve) -> Result<People, Failure> {
@@ -165,8 +106,8 @@ fn people(settings: &Settings, arguments: &cli::Serve) -> Result<People, Failure
     let Some(tenancy) = &settings.anonymous else {
         return Err(Failure::new("nobody could log in"));
     };
-    let anonymous = account("anonymous", tenancy, Permissions::READ_ONLY);
-    let mut accounts = MemoryAccounts::new().with_anonymous(anonymous);
+    let tree = tree_name(&tenancy.root);
+    let mut accounts = MemoryAccounts::new().with_anonymous(tenancy.account("anonymous", tree.clone()));
     let writer = match &arguments.user {
         None if arguments.read_only => None,
         None => Some(Writer { name: DEFAULT_USER.to_owned(), password: password::random()?, made: true }),
@@ -174,7 +115,7 @@ fn people(settings: &Settings, arguments: &cli::Serve) -> Result<People, Failure
     };
     if let Some(writer) = &writer {
         let permissions = if arguments.read_only { Permissions::READ_ONLY } else { Permissions::ALL };
-        let account = account(&writer.name, tenancy, permissions);
+        let account = Tenancy { permissions, ..tenancy.clone() }.account(&writer.name, tree);
         accounts = accounts.with_account(account, writer.password.clone());
     }
     Ok(People { authenticator: Arc::new(accounts), writer })
@@ -182,20 +123,20 @@ fn people(settings: &Settings, arguments: &cli::Serve) -> Result<People, Failure
 
 /// The accounts of a configuration file.
 pub(crate) fn configured(settings: &Settings) -> Result<HashedAccounts, Failure> {
+    let entry = |name: &str, tenancy: &Tenancy, secret| {
+        let secret = if tenancy.disabled { Secret::Disabled } else { secret };
+        Entry::new(tenancy.account(name, tree_name(&tenancy.root)), secret)
+    };
     let mut entries: Vec<Entry> = settings
         .accounts
         .iter()
         .map(|configured| Entry {
-            account: account(&configured.name, &configured.tenancy, configured.tenancy.permissions),
-            secret: Secret::Hash(configured.hash.clone()),
             networks: configured.networks.clone(),
             hours: configured.hours.clone(),
+            ..entry(&configured.name, &configured.tenancy, Secret::Hash(configured.hash.clone()))
         })
         .collect();
-    if let Some(tenancy) = &settings.anonymous {
-        let anonymous = account("anonymous", tenancy, tenancy.permissions);
-        entries.push(Entry::new(anonymous, Secret::Anonymous));
-    }
+    entries.extend(settings.anonymous.as_ref().map(|tenancy| entry("anonymous", tenancy, Secret::Anonymous)));
     if entries.is_empty() {
         return Err(Failure::new(
             "nobody could log in: the file has neither accounts nor an [anonymous] section",
@@ -218,36 +159,35 @@ fn user_name(name: &str) -> Result<String, Failure> {
     Ok(name.to_owned())
 }
 
-fn configuration(settings: &Settings, trees: Trees) -> Config {
-    let limits = settings.limits;
+/// All but the accounts.
+pub(crate) fn configuration(settings: &Settings, trees: Trees, log: &Log) -> Config {
+    let (server, timeouts) = (&settings.server, settings.timeouts);
     Config {
         policy: Policy {
-            public_address: settings.public_address,
-            login_timeout: limits.login_timeout,
-            idle_timeout: limits.idle_timeout,
-            connect_timeout: limits.connect_timeout,
-            stall_timeout: limits.stall_timeout,
+            public_address: server.public_address,
+            login_timeout: timeouts.login,
+            idle_timeout: timeouts.idle,
+            connect_timeout: timeouts.connect,
+            stall_timeout: timeouts.stall,
             ..Policy::default()
         },
-        passive_ports: settings.passive_ports.clone(),
-        clear_passwords: settings.allow_clear_passwords,
-        limits: longshore_server::Limits {
-            sessions: limits.sessions,
-            sessions_per_address: limits.sessions_per_address,
-            ..longshore_server::Limits::default()
-        },
-        durability: settings.durability,
+        passive_ports: server.passive_ports.clone(),
+        clear_passwords: server.allow_clear_passwords,
+        limits: settings.limits.clone(),
+        durability: server.durability,
+        observer: Arc::new(log.clone()),
         ..Config::new(MemoryAccounts::new(), trees)
     }
 }
 
 fn announcement(
-    source: String,
     addresses: &[SocketAddr],
     settings: &Settings,
     writer: Option<&Writer>,
-    arguments: &cli::Serve,
+    source: &Source,
+    notes: Vec<String>,
 ) -> String {
+    let arguments = &source.arguments;
     let accounts = match writer {
         Some(writer) if arguments.read_only => Accounts::Reader { name: &writer.name },
         Some(writer) => {
@@ -256,29 +196,44 @@ fn announcement(
         None if arguments.config.is_some() => Accounts::Configured(settings.accounts.len()),
         None => Accounts::None,
     };
-    let warnings =
-        ports::ephemeral().and_then(|ephemeral| ports::warning(&settings.passive_ports, &ephemeral));
+    let ports = &settings.server.passive_ports;
+    let mut warnings = notes;
+    warnings.extend(ports::ephemeral().and_then(|ephemeral| ports::warning(ports, &ephemeral)));
     let announcement = Announcement {
-        source,
+        source: source.shown(settings),
         addresses,
-        anonymous: settings.anonymous.is_some(),
+        anonymous: settings.anonymous.as_ref().is_some_and(|tenancy| !tenancy.disabled),
         accounts,
-        clear_passwords: settings.allow_clear_passwords,
-        passive_ports: (*settings.passive_ports.start(), *settings.passive_ports.end()),
-        warnings: warnings.into_iter().collect(),
+        clear_passwords: settings.server.allow_clear_passwords,
+        passive_ports: (*ports.start(), *ports.end()),
+        warnings,
     };
     announcement.text()
 }
 
-/// Listens on all addresses. By default a machine without IPv6 is no error.
-fn listen(addresses: &[SocketAddr], by_default: bool) -> Result<Listeners, Failure> {
+/// The sockets that were handed over, else those that the settings ask for.
+fn listeners(
+    sockets: Vec<TcpListener>,
+    settings: &Settings,
+    arguments: &cli::Serve,
+) -> Result<Listeners, Failure> {
+    let failed = |error: ListenError| Failure::new(error.to_string());
     let mut listeners = Listeners::new();
+    if !sockets.is_empty() {
+        for socket in sockets {
+            listeners.adopt(socket).map_err(failed)?;
+        }
+        return Ok(listeners);
+    }
+    let addresses = &settings.server.listen;
+    // Where nobody chose the addresses, a machine without IPv6 is no error.
+    let by_default = arguments.config.is_none() && *addresses == cli::default_listen();
     for &address in addresses {
         match listeners.listen(address) {
             Ok(_) => {}
             Err(ListenError::NotHere { .. } | ListenError::NoFamily { .. })
                 if by_default && address.is_ipv6() => {}
-            Err(error) => return Err(Failure::new(error.to_string())),
+            Err(error) => return Err(failed(error)),
         }
     }
     Ok(listeners)
@@ -289,33 +244,4 @@ fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     // Refused only where the system has its own idea of the limit; the one in force then still holds.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "asked for twice; a part that is cut here is kept as after a crash"
-)]
-fn exit_at_once() -> ! {
-    // 128 and the number of SIGINT, as shells report it.
-    std::process::exit(130)
-}
-
-/// Ready at the first SIGINT or SIGTERM; a second one ends the program at once.
-fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
-    let failed = |error| Failure::new(format!("signals cannot be received: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            exit_at_once();
-        });
-    })
 }

@@ -2,28 +2,14 @@
 
 mod common;
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
-use common::{Client, Directory, Server};
-
-fn longshore(arguments: &[&str], input: &str) -> (String, String, bool) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_longshore"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("longshore runs");
-    child.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr), output.status.success())
-}
+use common::{Client, Directory, GUEST, Server, account, run, run_with};
 
 /// A file with two accounts of the password "pass word", each in a directory of its own, and a public directory.
 fn write_configuration(directory: &Directory) -> String {
-    let (hash, complaint, hashed) = longshore(&["hash-password"], "pass word\n");
+    let (hash, complaint, hashed) = run(&["hash-password"], "pass word\n");
     assert!(hashed && hash.starts_with("$argon2id$"), "{complaint}");
     let root = directory.path().display();
     for name in ["anna", "away", "pub"] {
@@ -46,8 +32,7 @@ fn write_configuration(directory: &Directory) -> String {
 
 fn log_in(server: &Server, user: &str, password: &str, code: u16) -> Client {
     let mut client = server.connect();
-    client.say(&format!("USER {user}"), 331);
-    client.say(&format!("PASS {password}"), code);
+    client.log_in(user, password, code);
     client
 }
 
@@ -55,7 +40,7 @@ fn log_in(server: &Server, user: &str, password: &str, code: u16) -> Client {
 fn accounts_see_their_own_directories_and_do_what_they_may() {
     let directory = Directory::new("config");
     let file = write_configuration(&directory);
-    let (said, complaint, succeeded) = longshore(&["check", &file], "");
+    let (said, complaint, succeeded) = run(&["check", &file], "");
     assert!(succeeded && said.contains("no mistakes, 2 accounts"), "{said}{complaint}");
     let server = Server::start_with(&["--config", &file]);
     assert!(server.announcement.contains(&format!("serves by {file}")), "{}", server.announcement);
@@ -69,21 +54,22 @@ fn accounts_see_their_own_directories_and_do_what_they_may() {
     anna.say("SIZE file", 213);
     assert_eq!(std::fs::read(directory.path().join("anna/file")).expect("it is there"), b"of anna");
 
-    let mut anonymous = log_in(&server, "anonymous", "x", 230);
+    let mut anonymous = log_in(&server, "anonymous", GUEST, 230);
     anonymous.say("TYPE I", 200);
     assert!(anonymous.say("SIZE readme", 213).contains(" 5"));
     anonymous.say("CWD ../anna", 550);
     anonymous.say("MKD x", 550);
 
     let mut refused = log_in(&server, "away", "pass word", 530);
-    refused.say("USER anna", 331);
-    refused.say("PASS wrong", 530);
+    refused.log_in("anna", "hunter2", 530);
     drop(refused);
     let (log, ended_well) = server.interrupt();
     assert!(ended_well, "{log}");
-    assert!(log.contains("login refused for away: the account may not come in from this address"), "{log}");
-    assert!(log.contains("login refused for anna: wrong password"), "{log}");
-    assert!(!log.contains("pass word"), "{log}");
+    let refusals = [
+        "127.0.0.1 login refused for away from 127.0.0.1: network (the account may not come in from this address)",
+        "127.0.0.1 login refused for anna from 127.0.0.1: wrong-password (wrong password)",
+    ];
+    assert!(refusals.iter().all(|line| log.lines().any(|logged| logged.ends_with(line))), "{log}");
 }
 
 #[test]
@@ -92,7 +78,7 @@ fn a_file_with_mistakes_is_not_served_and_all_of_them_are_told() {
     let file = directory.path().join("bad.toml").display().to_string();
     std::fs::write(&file, "[server]\nlisten = 5\n[limits]\nsesions = 3\n").expect("a file");
     for arguments in [&["check", &file][..], &["serve", "--config", &file]] {
-        let (_, complaint, succeeded) = longshore(arguments, "");
+        let (_, complaint, succeeded) = run(arguments, "");
         assert!(!succeeded);
         assert!(complaint.contains(&format!("{file}:2: server.listen is 5; expected a list")), "{complaint}");
         assert!(
@@ -114,7 +100,7 @@ fn check_looks_at_what_the_file_names() {
          [anonymous]\nroot = \"/no/such/directory\"\n"
     );
     std::fs::write(&file, text).expect("a file");
-    let (said, complaint, succeeded) = longshore(&["check", &file], "");
+    let (said, complaint, succeeded) = run(&["check", &file], "");
     assert!(!succeeded);
     for words in [&*format!("cannot listen on {address}"), "/no/such/directory cannot be served"] {
         assert!(complaint.contains(words), "{words:?} is not in:\n{complaint}");
@@ -128,16 +114,126 @@ fn check_looks_at_what_the_file_names() {
 
 #[test]
 fn the_printed_default_can_be_served_once_somebody_may_come_in() {
-    let (text, _, succeeded) = longshore(&["config"], "");
+    let (text, _, succeeded) = run(&["config"], "");
     assert!(succeeded);
     let directory = Directory::new("default");
     let root = directory.path().display().to_string();
     let file = directory.path().join("file.toml").display().to_string();
     std::fs::write(&file, &text).expect("a file");
-    let (_, complaint, succeeded) = longshore(&["check", &file], "");
+    let (_, complaint, succeeded) = run(&["check", &file], "");
     assert!(!succeeded && complaint.contains("nobody could log in"), "{complaint}");
     std::fs::write(&file, format!("{text}\n[anonymous]\nroot = \"{root}\"\n")).expect("a file");
     let server =
         Server::start_with(&["--config", &file, "--listen", "127.0.0.1:0", "--passive-ports", "32700-32749"]);
-    log_in(&server, "anonymous", "x", 230);
+    log_in(&server, "anonymous", GUEST, 230);
+}
+
+/// A configuration with an account of its own root, which nobody may write to.
+fn write_read_only_root(directory: &Directory, rest: &str) -> String {
+    let root = directory.path().join("closed");
+    std::fs::create_dir_all(root.join("below")).expect("a directory");
+    for path in [root.join("below"), root.clone()] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o555)).expect("it is ours");
+    }
+    let file = directory.file("file.toml");
+    std::fs::write(&file, format!("{rest}{}", account("anna", &root))).expect("a file");
+    file
+}
+
+#[test]
+fn check_warns_of_what_can_be_served_and_hardly_meant() {
+    let directory = Directory::new("warnings");
+    let file = write_read_only_root(
+        &directory,
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[limits]\nexempt_networks = [\"0.0.0.0/0\"]\n",
+    );
+    // Root may write everywhere, another user may not.
+    let user = ("LONGSHORE_SERVER_USER", "nobody");
+    let (said, complaint, succeeded) = run_with(&["check", &file], &[user]);
+    assert!(succeeded, "{complaint}");
+    for words in [
+        "exempt_networks hold every IPv4 address",
+        "the account anna may write, but can do so nowhere beneath",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in:\n{said}");
+    }
+    std::fs::set_permissions(directory.path().join("closed/below"), Permissions::from_mode(0o777))
+        .expect("it is ours");
+    let (said, _, _) = run_with(&["check", &file], &[user]);
+    assert!(!said.contains("nowhere beneath"), "{said}");
+}
+
+#[test]
+fn check_looks_at_logs_users_and_addresses() {
+    let directory = Directory::new("looks");
+    let text = "[server]\nlisten = [\"192.0.2.1:21\"]\nuser = \"no-such-user\"\n\
+                [log]\nfile = \"/no/such/directory/log\"\nxferlog = \"/dev\"\n";
+    let file = write_read_only_root(&directory, text);
+    let (_, complaint, succeeded) = run(&["check", &file], "");
+    assert!(!succeeded);
+    for words in [
+        "this machine does not have the address 192.0.2.1",
+        "this machine has no such user",
+        "the log file /no/such/directory/log cannot be opened: it cannot be made in /no/such/directory",
+        "the log file /dev cannot be opened: it is a directory",
+    ] {
+        assert!(complaint.contains(words), "{words:?} is not in:\n{complaint}");
+    }
+    // What is only looked at is not made.
+    let log = directory.file("log");
+    let text = format!("[server]\nlisten = [\"127.0.0.1:0\"]\n[log]\nfile = {log:?}\n");
+    let (said, complaint, _) = run(&["check", &write_read_only_root(&directory, &text)], "");
+    assert!(said.contains("no mistakes, 1 accounts"), "{complaint}");
+    assert!(!std::path::Path::new(&log).exists());
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_flags_over_both() {
+    let directory = Directory::new("layers");
+    let file = directory.file("file.toml");
+    let text = "[server]\nlisten = [\"127.0.0.1:1\"]\n[limits]\nsessions = 9\nsessions_per_address = 9\n";
+    let root = format!("[anonymous]\nroot = {:?}\n", directory.path().display().to_string());
+    std::fs::write(&file, format!("{text}{root}")).expect("a file");
+    let mut command =
+        common::serve(&["--config", &file, "--passive-ports", "32750-32757", "--max-sessions", "1"]);
+    command.env("LONGSHORE_SERVER_LISTEN", "[\"127.0.0.1:0\"]").env("LONGSHORE_LIMITS_SESSIONS", "5");
+    let mut server = Server::launch(command);
+    let full = |server: &Server| {
+        let _first = server.connect();
+        let second = std::net::TcpStream::connect(server.address).expect("it listens");
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut &second, &mut said).expect("it is told why");
+        assert!(said.starts_with("421 ") && said.contains("1 sessions"), "{said}");
+    };
+    full(&server);
+    // After a reload too. The seat of the first client may not be free yet.
+    server.signal("HUP");
+    server.wait_for("reloaded: ");
+    while Client::try_connect(server.address).is_none_or(|mut client| !client.send("NOOP")) {}
+    drop(server);
+
+    let variables = [("LONGSHORE_LIMITS_SESSIONS", "many"), ("LONGSHORE_SERVER_LISTN", "x")];
+    for arguments in [&["serve", "--config", &file][..], &["serve", "."], &["check", &file]] {
+        let (_, complaint, succeeded) = run_with(arguments, &variables);
+        assert!(!succeeded);
+        for words in [
+            "LONGSHORE_LIMITS_SESSIONS: limits.sessions is many; expected a whole number",
+            "LONGSHORE_SERVER_LISTN: [server] has no such key; did you mean LONGSHORE_SERVER_LISTEN?",
+        ] {
+            assert!(complaint.contains(words), "{words:?} is not in:\n{complaint}");
+        }
+    }
+}
+
+#[test]
+fn fewer_descriptors_than_sessions_are_said() {
+    let directory = Directory::new("descriptors");
+    let root = directory.path().to_str().expect("directories of tests are ASCII");
+    let longshore = common::serve(&[root, "--listen", "127.0.0.1:0", "--passive-ports", "32758-32765"]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\""]).arg(longshore.get_program());
+    command.args(longshore.get_args());
+    let server = Server::launch(command);
+    let told = "the descriptor limit of 200 allows 136 sessions, not the 10000 configured";
+    assert!(server.announcement.contains(told), "{}", server.announcement);
 }

@@ -22,8 +22,7 @@ fn five_thousand_idle_sessions() {
     let mut clients: Vec<Client> = (0..SESSIONS)
         .map(|_| {
             let mut client = server.connect();
-            client.say("USER anonymous", 331);
-            client.say("PASS x", 230);
+            client.log_in("anonymous", common::GUEST, 230);
             client
         })
         .collect();

@@ -1,7 +1,17 @@
 //! Every key of the configuration file, once: what it means, what it may hold, and its default.
 //!
-//! `longshore config` prints this table, the reader refuses what is not in it, and the messages about bad values
-//! quote it. Not inside: what becomes of the values ([`model`](super::model)).
+//! `longshore config` prints these tables, the reader refuses what is not in them, and the messages about bad values
+//! quote them. Not inside: what becomes of the values ([`model`](super::model), [`people`](super::people)).
+
+mod limits;
+mod log;
+mod people;
+mod server;
+
+pub(crate) use limits::LIMITS;
+pub(crate) use log::LOG;
+pub(crate) use people::{ACCOUNT, ANONYMOUS};
+pub(crate) use server::SERVER;
 
 /// A table of the file.
 #[derive(Debug)]
@@ -13,6 +23,8 @@ pub(crate) struct Section {
     pub(crate) example: bool,
     pub(crate) about: &'static str,
     pub(crate) keys: &'static [Key],
+    /// Tables that each table of it may hold, `[[account.rules]]`.
+    pub(crate) nested: Option<&'static Section>,
 }
 
 /// A key of a table.
@@ -27,13 +39,6 @@ pub(crate) struct Key {
     pub(crate) about: &'static str,
 }
 
-impl Key {
-    /// Whether its value must not be repeated in a message.
-    pub(crate) fn secret(&self) -> bool {
-        self.name == "password"
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// `value` is the default.
@@ -44,175 +49,55 @@ pub(crate) enum Presence {
     Required,
 }
 
-use Presence::{Default, Optional, Required};
+impl Section {
+    /// Whether environment variables may set its keys.
+    pub(crate) fn in_environment(&self) -> bool {
+        [&SERVER, &LIMITS, &LOG].iter().any(|section| section.name == self.name)
+    }
 
-const SECONDS: &str = "a number of seconds from 1 to 86400";
+    /// How its head is written, within the section of that name if any.
+    pub(crate) fn head(&self, within: Option<&str>) -> String {
+        let name = within.map_or(self.name.to_owned(), |within| format!("{within}.{}", self.name));
+        if self.repeated { format!("[[{name}]]") } else { format!("[{name}]") }
+    }
+}
+
+impl Key {
+    /// Whether its value must not be repeated in a message.
+    pub(crate) fn secret(&self) -> bool {
+        self.name == "password"
+    }
+}
+
+/// A key with a default.
+const fn preset(name: &'static str, value: &'static str, expected: &'static str, about: &'static str) -> Key {
+    Key { name, value, presence: Presence::Default, expected, about }
+}
+
+/// A key without which there is none of it.
+const fn optional(
+    name: &'static str,
+    example: &'static str,
+    expected: &'static str,
+    about: &'static str,
+) -> Key {
+    Key { name, value: example, presence: Presence::Optional, expected, about }
+}
+
+/// A key that its section needs.
+const fn required(
+    name: &'static str,
+    example: &'static str,
+    expected: &'static str,
+    about: &'static str,
+) -> Key {
+    Key { name, value: example, presence: Presence::Required, expected, about }
+}
+
 const COUNT: &str = "a whole number from 1 to 1000000";
-const PERMISSIONS: &str = "a list of some of \"read\", \"list\", \"write\", \"overwrite\", \"append\", \"delete\", \
-                           \"rename\", \"make-directory\", \"remove-directory\", \"set-times\", or \"all\"";
-const ROOT: &str = "the absolute path of a directory; {user} stands for the account's name";
-const DIRECTORY: &str = "an absolute path within the root, such as \"/incoming\"";
-
-const fn root(example: &'static str) -> Key {
-    let about = "The directory that is served; nothing outside it can be reached.";
-    Key { name: "root", value: example, presence: Required, expected: ROOT, about }
-}
-
-const START: Key = Key {
-    name: "directory",
-    value: r#""/""#,
-    presence: Default,
-    expected: DIRECTORY,
-    about: "Where a session begins.",
-};
-
-const fn permissions(default: &'static str) -> Key {
-    let about = "What may be done there.";
-    Key { name: "permissions", value: default, presence: Default, expected: PERMISSIONS, about }
-}
-
-pub(crate) const SERVER: Section = Section {
-    name: "server",
-    repeated: false,
-    example: false,
-    about: "Where the server listens and how it treats files.",
-    keys: &[
-        Key {
-            name: "listen",
-            value: r#"["127.0.0.1:2121", "[::1]:2121"]"#,
-            presence: Default,
-            expected: r#"a list of addresses with ports, such as ["0.0.0.0:21", "[::]:21"]"#,
-            about: "Addresses and ports for control connections.",
-        },
-        Key {
-            name: "passive_ports",
-            value: r#""30000-30999""#,
-            presence: Default,
-            expected: r#"a range of ports from 1 to 65535, lowest first, such as "30000-30999""#,
-            about: "Ports for data connections that clients make. Below 32768, from where Linux takes ports itself.",
-        },
-        Key {
-            name: "public_address",
-            value: r#""203.0.113.7""#,
-            presence: Optional,
-            expected: r#"an IPv4 address, such as "203.0.113.7""#,
-            about: "The IPv4 address that clients reach this server by, where it stands behind NAT.",
-        },
-        Key {
-            name: "allow_clear_passwords",
-            value: "false",
-            presence: Default,
-            expected: "true or false",
-            about: "Take passwords in clear from other machines too: whoever can listen on the network learns them.",
-        },
-        Key {
-            name: "durability",
-            value: r#""data""#,
-            presence: Default,
-            expected: r#""none", "data" or "full""#,
-            about: "What must have reached the disk before an upload is answered with 226.",
-        },
-    ],
-};
-
-pub(crate) const LIMITS: Section = Section {
-    name: "limits",
-    repeated: false,
-    example: false,
-    about: "How many, and how long.",
-    keys: &[
-        Key {
-            name: "sessions",
-            value: "10000",
-            presence: Default,
-            expected: COUNT,
-            about: "Sessions at once; further clients are told 421.",
-        },
-        Key {
-            name: "sessions_per_address",
-            value: "32",
-            presence: Default,
-            expected: COUNT,
-            about: "The same for one address; this machine's own are not counted.",
-        },
-        Key {
-            name: "login_timeout_seconds",
-            value: "60",
-            presence: Default,
-            expected: SECONDS,
-            about: "From the connection to a finished login.",
-        },
-        Key {
-            name: "idle_timeout_seconds",
-            value: "300",
-            presence: Default,
-            expected: SECONDS,
-            about: "Without a command or data; NOOP counts.",
-        },
-        Key {
-            name: "connect_timeout_seconds",
-            value: "30",
-            presence: Default,
-            expected: SECONDS,
-            about: "From the mark until the data connection must stand.",
-        },
-        Key {
-            name: "stall_timeout_seconds",
-            value: "120",
-            presence: Default,
-            expected: SECONDS,
-            about: "Without a byte of a transfer moving.",
-        },
-    ],
-};
-
-pub(crate) const ANONYMOUS: Section = Section {
-    name: "anonymous",
-    repeated: false,
-    example: true,
-    about: "Anybody, as anonymous or ftp with any password. Without this section nobody.",
-    keys: &[root(r#""/srv/pub""#), START, permissions(r#"["read", "list"]"#)],
-};
-
-pub(crate) const ACCOUNT: Section = Section {
-    name: "account",
-    repeated: true,
-    example: true,
-    about: "One account; the section may come as often as there are accounts.",
-    keys: &[
-        Key {
-            name: "name",
-            value: r#""camera""#,
-            presence: Required,
-            expected: "a name of 1 to 255 bytes without control characters, not anonymous and not ftp",
-            about: "As it is given with USER.",
-        },
-        Key {
-            name: "password",
-            value: r#""$argon2id$v=19$m=19456,t=2,p=1$...""#,
-            presence: Required,
-            expected: "a hash as `longshore hash-password` prints it, or one that begins with $5$, $6$ or $y$",
-            about: "The hash of the password, never the password itself.",
-        },
-        root(r#""/srv/drop/{user}""#),
-        START,
-        permissions(r#"["all"]"#),
-        Key {
-            name: "networks",
-            value: r#"["192.0.2.0/24", "2001:db8::/32"]"#,
-            presence: Optional,
-            expected: r#"a list of networks or addresses, such as ["192.0.2.0/24", "::1"]"#,
-            about: "From where the account may log in; without it from everywhere.",
-        },
-        Key {
-            name: "hours",
-            value: r#"["Mon-Fri 08:00-18:00"]"#,
-            presence: Optional,
-            expected: r#"a list of hours, such as ["Mon-Fri 08:00-18:00", "Sat"]"#,
-            about: "When the account may log in, in UTC; without it at any time.",
-        },
-    ],
-};
+const FLAG: &str = "true or false";
+const BYTES: &str =
+    "a whole number of bytes, at least 1, or text with a unit: \"500 kB\" is 500000, \"10 MiB\" is 10485760";
 
 /// All sections, in the order in which they are printed.
-pub(crate) const SECTIONS: &[&Section] = &[&SERVER, &LIMITS, &ANONYMOUS, &ACCOUNT];
+pub(crate) const SECTIONS: &[&Section] = &[&SERVER, &LIMITS, &LOG, &ANONYMOUS, &ACCOUNT];

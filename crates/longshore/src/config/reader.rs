@@ -1,4 +1,5 @@
-//! Reading a configuration file so that every mistake is found at once, each with its line.
+//! Reading a configuration file and the environment so that every mistake is found at once, each with its line or
+//! variable.
 //!
 //! Not inside: which keys there are ([`keys`](super::keys)) and what they mean ([`model`](super::model)). The file is
 //! walked rather than deserialised, because a deserialiser stops at the first mistake.
@@ -9,9 +10,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::environment::{Environment, value, variable};
 use super::keys::{Key, Presence, SECTIONS, Section};
 
-/// What is wrong with a file, in the order of its lines.
+/// What is wrong with a configuration: the file in the order of its lines, then the environment.
 #[derive(Debug)]
 pub(crate) struct Problems {
     file: String,
@@ -20,9 +22,19 @@ pub(crate) struct Problems {
 
 #[derive(Debug)]
 struct Problem {
-    /// Where, as a line from 1; 0 for the file as a whole.
-    line: usize,
+    place: Place,
     what: String,
+}
+
+/// Where something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// In the file as a whole.
+    File,
+    /// In this line, from 1.
+    Line(usize),
+    /// In this environment variable.
+    Variable(String),
 }
 
 impl Problems {
@@ -39,9 +51,10 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.found.iter().enumerate() {
             let end = if index + 1 < self.found.len() { "\n" } else { "" };
-            match problem.line {
-                0 => write!(f, "{}: {}{end}", self.file, problem.what)?,
-                line => write!(f, "{}:{line}: {}{end}", self.file, problem.what)?,
+            match &problem.place {
+                Place::File => write!(f, "{}: {}{end}", self.file, problem.what)?,
+                Place::Line(line) => write!(f, "{}:{line}: {}{end}", self.file, problem.what)?,
+                Place::Variable(name) => write!(f, "{name}: {}{end}", problem.what)?,
             }
         }
         Ok(())
@@ -51,17 +64,21 @@ impl fmt::Display for Problems {
 /// The tables of a file.
 pub(crate) type Root<'t> = Spanned<DeTable<'t>>;
 
-/// A file that is being read.
+/// A configuration that is being read.
 pub(crate) struct Reader<'t> {
     file: &'t str,
     text: &'t str,
+    environment: &'t Environment,
     found: Vec<Problem>,
 }
 
-/// One table of the file, whose keys are known.
+/// One table, whose keys are known.
 pub(crate) struct View<'v, 't> {
     section: &'static Section,
-    table: &'v DeTable<'t>,
+    /// As messages call it: `account`, `account.rules`.
+    name: String,
+    /// Not there where only the environment may speak of it.
+    table: Option<&'v DeTable<'t>>,
     /// Where the table begins.
     span: Range<usize>,
 }
@@ -88,9 +105,13 @@ impl Wrong {
 
 impl<'t> Reader<'t> {
     /// Reads the text. What is not TOML is noted, and the rest is read all the same.
-    pub(crate) fn parse(file: &'t str, text: &'t str) -> (Root<'t>, Reader<'t>) {
+    pub(crate) fn parse(
+        file: &'t str,
+        text: &'t str,
+        environment: &'t Environment,
+    ) -> (Root<'t>, Reader<'t>) {
         let (root, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Reader { file, text, found: Vec::new() };
+        let mut reader = Reader { file, text, environment, found: Vec::new() };
         for error in errors {
             let place = error.span().unwrap_or(0..0);
             reader.note(place, format!("this is not TOML: {}", error.message().trim()));
@@ -98,7 +119,7 @@ impl<'t> Reader<'t> {
         (root, reader)
     }
 
-    /// Notes what is in the file and in no table of keys, and gives all that was noted.
+    /// Notes what is in the file or the environment and in no table of keys, and gives all that was noted.
     pub(crate) fn finish(mut self, root: &Root<'_>) -> Problems {
         for (name, value) in root.get_ref() {
             let Some(section) = SECTIONS.iter().find(|section| section.name == name.get_ref().as_ref())
@@ -110,27 +131,37 @@ impl<'t> Reader<'t> {
                 );
                 continue;
             };
-            for table in tables(section, value).into_iter().flatten() {
-                self.unknown_keys(section, table);
-            }
+            self.unknown_keys(section, section.name, value);
         }
-        self.found.sort_by_key(|problem| problem.line);
+        for (name, section) in self.environment.unknown() {
+            let names: Vec<String> = section.keys.iter().map(|key| variable(section, key)).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let what = format!("[{}] has no such key{}", section.name, meant(name, &names));
+            self.found.push(Problem { place: Place::Variable(name.to_owned()), what });
+        }
+        self.found.sort_by(|a, b| a.place.cmp(&b.place));
         Problems { file: self.file.to_owned(), found: self.found }
     }
 
-    fn unknown_keys(&mut self, section: &Section, table: &DeTable<'_>) {
-        for name in table.keys() {
-            if !section.keys.iter().any(|key| key.name == name.get_ref().as_ref()) {
-                let names: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
-                let what = format!(
-                    "[{}] has no key {}{}",
-                    section.name,
-                    name.get_ref(),
-                    meant(name.get_ref(), &names)
-                );
-                self.note(name.span(), what);
+    fn unknown_keys(&mut self, section: &Section, shown: &str, value: &Spanned<DeValue<'_>>) {
+        for (table, _) in tables(section, value).into_iter().flatten() {
+            for (name, value) in table {
+                let given = name.get_ref().as_ref();
+                if let Some(nested) = section.nested.filter(|nested| nested.name == given) {
+                    self.unknown_keys(nested, &format!("{shown}.{given}"), value);
+                } else if !section.keys.iter().any(|key| key.name == given) {
+                    let keys = section.keys.iter().map(|key| key.name);
+                    let names: Vec<&str> = keys.chain(section.nested.map(|nested| nested.name)).collect();
+                    self.note(name.span(), format!("[{shown}] has no key {given}{}", meant(given, &names)));
+                }
             }
         }
+    }
+
+    /// A section that the environment may speak of too, whether it is in the file or not.
+    pub(crate) fn view<'v, 'r>(&mut self, root: &'v Root<'r>, section: &'static Section) -> View<'v, 'r> {
+        let nowhere = View { section, name: section.name.to_owned(), table: None, span: 0..0 };
+        self.views(root, section).pop().unwrap_or(nowhere)
     }
 
     /// The tables of a section: none, one, or several where the section may be repeated.
@@ -139,62 +170,87 @@ impl<'t> Reader<'t> {
         root: &'v Root<'r>,
         section: &'static Section,
     ) -> Vec<View<'v, 'r>> {
-        let Some(value) = root.get_ref().get(section.name) else { return Vec::new() };
-        match tables(section, value) {
-            Some(found) => {
-                found.into_iter().map(|table| View { section, table, span: value.span() }).collect()
-            }
-            None => {
-                let form = if section.repeated {
-                    format!("[[{}]]", section.name)
-                } else {
-                    format!("[{}]", section.name)
-                };
-                self.note(value.span(), format!("{} is written as a section {form}", section.name));
-                Vec::new()
-            }
-        }
+        self.views_within(root.get_ref(), section, None)
     }
 
-    /// The value of a key, or `None` when it is not there or not right, which has been noted then.
+    /// The tables that a table holds.
+    pub(crate) fn nested<'v, 'r>(&mut self, view: &View<'v, 'r>) -> Vec<View<'v, 'r>> {
+        let (Some(table), Some(section)) = (view.table, view.section.nested) else { return Vec::new() };
+        self.views_within(table, section, Some(&view.name))
+    }
+
+    fn views_within<'v, 'r>(
+        &mut self,
+        holder: &'v DeTable<'r>,
+        section: &'static Section,
+        within: Option<&str>,
+    ) -> Vec<View<'v, 'r>> {
+        let Some(value) = holder.get(section.name) else { return Vec::new() };
+        let name = within.map_or(section.name.to_owned(), |within| format!("{within}.{}", section.name));
+        let Some(found) = tables(section, value) else {
+            self.note(value.span(), format!("{name} is written as a section {}", section.head(within)));
+            return Vec::new();
+        };
+        let view = |(table, span)| View { section, name: name.clone(), table: Some(table), span };
+        found.into_iter().map(view).collect()
+    }
+
+    /// The value of a key, or `None` when it is not there or not right, which has been noted then. What the
+    /// environment says wins.
     pub(crate) fn get<T>(
         &mut self,
         view: &View<'_, '_>,
         name: &'static str,
-        convert: impl FnOnce(&Spanned<DeValue<'_>>) -> Converted<T>,
+        convert: impl Fn(&Spanned<DeValue<'_>>) -> Converted<T>,
     ) -> Option<T> {
         let key = view.key(name);
-        let Some(value) = view.table.get(name) else {
-            if key.presence == Presence::Required {
-                let what = format!("[{}] needs the key {name}: {}", view.section.name, key.expected);
-                self.note(view.span.clone(), what);
-            }
-            return None;
-        };
-        match convert(value) {
-            Ok(converted) => Some(converted),
-            Err(Wrong { span, reason }) => {
-                // What stands where a hash should may be the password itself.
-                let found =
-                    if key.secret() { "not shown" } else { self.text.get(span.clone()).unwrap_or("").trim() };
-                let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                let what =
-                    format!("{}.{name} is {found}{reason}; expected {}", view.section.name, key.expected);
-                self.note(span, what);
+        let from_file = match view.table.and_then(|table| table.get(name)) {
+            Some(given) => match convert(given) {
+                Ok(converted) => Some(converted),
+                Err(wrong) => {
+                    let what = explanation(view, key, self.text, &wrong);
+                    self.note(wrong.span, what);
+                    None
+                }
+            },
+            None => {
+                if key.presence == Presence::Required {
+                    let what = format!("[{}] needs the key {name}: {}", view.name, key.expected);
+                    self.note(view.span.clone(), what);
+                }
                 None
             }
+        };
+        if !view.section.in_environment() {
+            return from_file;
         }
+        let Some((variable, text)) = self.environment.get(view.section, key) else { return from_file };
+        let what = match text.map(|text| (text, convert(&value(text)))) {
+            Some((_, Ok(converted))) => return Some(converted),
+            Some((text, Err(wrong))) => explanation(view, key, text, &wrong),
+            None => format!("{}.{name} is not UTF-8; expected {}", view.name, key.expected),
+        };
+        self.found.push(Problem { place: Place::Variable(variable.to_owned()), what });
+        None
     }
 
     pub(crate) fn note(&mut self, place: Range<usize>, what: String) {
         let before = self.text.as_bytes().get(..place.start).unwrap_or_default();
-        let line = if place.is_empty() && place.start == 0 {
-            0
+        let place = if place.is_empty() && place.start == 0 {
+            Place::File
         } else {
-            before.iter().filter(|&&b| b == b'\n').count() + 1
+            Place::Line(before.iter().filter(|&&b| b == b'\n').count() + 1)
         };
-        self.found.push(Problem { line, what });
+        self.found.push(Problem { place, what });
     }
+}
+
+/// What is wrong with a value that stands in this text.
+fn explanation(view: &View<'_, '_>, key: &Key, text: &str, wrong: &Wrong) -> String {
+    // What stands where a hash should may be the password itself.
+    let found = if key.secret() { "not shown" } else { text.get(wrong.span.clone()).unwrap_or("").trim() };
+    let reason = wrong.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{}.{} is {found}{reason}; expected {}", view.name, key.name, key.expected)
 }
 
 impl View<'_, '_> {
@@ -208,15 +264,35 @@ impl View<'_, '_> {
 
     /// Where a value stands, or the section where it does not.
     pub(crate) fn place(&self, name: &str) -> Range<usize> {
-        self.table.get(name).map_or(self.span.clone(), |value| value.span())
+        self.table.and_then(|table| table.get(name)).map_or(self.span.clone(), |value| value.span())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(name))
+    }
+
+    /// As messages call it.
+    pub(crate) fn head(&self) -> String {
+        format!("[{}]", self.name)
+    }
+
+    /// Where the table begins.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.clone()
     }
 }
 
-fn tables<'v, 't>(section: &Section, value: &'v Spanned<DeValue<'t>>) -> Option<Vec<&'v DeTable<'t>>> {
+/// The tables of a section, each with its place; `None` where it is written otherwise.
+fn tables<'v, 't>(
+    section: &Section,
+    value: &'v Spanned<DeValue<'t>>,
+) -> Option<Vec<(&'v DeTable<'t>, Range<usize>)>> {
+    let table =
+        |value: &'v Spanned<DeValue<'t>>| value.get_ref().as_table().map(|table| (table, value.span()));
     if !section.repeated {
-        return value.get_ref().as_table().map(|table| vec![table]);
+        return table(value).map(|found| vec![found]);
     }
-    value.get_ref().as_array()?.iter().map(|item| item.get_ref().as_table()).collect()
+    value.get_ref().as_array()?.iter().map(table).collect()
 }
 
 /// "; did you mean …" for a name that is nearly one of those there are.
