@@ -50,6 +50,7 @@ const PEERS: &[Peer] = &[
     program("npm", "npm", "the installation of basic-ftp"),
     program("strace", "strace", "the order of write, sync, rename and 226"),
     program("ss", "iproute2", "the sockets that a session leaves behind"),
+    program("nft", "nftables", "the example behind NAT"),
     program("diff", "diffutils", "the comparison of mirrored trees"),
 ];
 
