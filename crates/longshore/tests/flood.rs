@@ -99,7 +99,7 @@ fn slow_and_silent_clients_by_thousands() {
     }
     let mut served = server.connect();
     served.say("USER anonymous", 331);
-    served.say("PASS x", 230);
+    served.say("PASS someone@example.org", 230);
     served.say("TYPE I", 200);
     // A command byte by byte, over all rounds together: it never becomes a line.
     for round in 0..10 {
