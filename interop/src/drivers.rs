@@ -86,9 +86,6 @@ pub(crate) fn tells(client: Client, refusal: Refusal, finished: &Finished) -> bo
         (Client::Ncftp, Refusal::NotEmpty) => finished.says("not empty"),
         (_, Refusal::Login) => finished.says("530"),
         (_, Refusal::Missing | Refusal::NotEmpty) => finished.says("550"),
-        // The server resets the data connection before it says 553 (`tests/refused_uploads.rs`), and this client tells
-        // of whichever it sees first.
-        (Client::BasicFtp, Refusal::NoPermission) => finished.says("553") || finished.says("ECONNRESET"),
         (Client::Lftp, Refusal::NoPermission) => finished.says("No permission"),
         (_, Refusal::NoPermission) => finished.says("553"),
     }

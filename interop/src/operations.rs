@@ -49,8 +49,10 @@ pub enum Operation {
     WrongPassword,
     /// The client says so.
     MissingFile,
-    /// Reading is allowed, and a refused upload is reported.
+    /// Reading without an account.
     Anonymous,
+    /// An upload by somebody who may not write: the client says so, and nothing is stored.
+    RefusedUpload,
 }
 
 impl Operation {
@@ -78,6 +80,7 @@ impl Operation {
         Operation::WrongPassword,
         Operation::MissingFile,
         Operation::Anonymous,
+        Operation::RefusedUpload,
     ];
 
     /// Its name in results and tables.
@@ -104,7 +107,8 @@ impl Operation {
             Operation::MirrorDown => "mirror a tree down",
             Operation::WrongPassword => "wrong password",
             Operation::MissingFile => "missing file",
-            Operation::Anonymous => "anonymous reads only",
+            Operation::Anonymous => "read as anonymous",
+            Operation::RefusedUpload => "refused upload",
         }
     }
 }
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn the_list_is_whole_and_its_names_differ() {
         // The last variant counts those before it.
-        assert_eq!(Operation::ALL.len(), Operation::Anonymous as usize + 1);
+        assert_eq!(Operation::ALL.len(), Operation::RefusedUpload as usize + 1);
         assert!(Operation::ALL.is_sorted());
         for (index, operation) in Operation::ALL.iter().enumerate() {
             let others = &Operation::ALL[index + 1..];

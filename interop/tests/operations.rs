@@ -47,6 +47,7 @@ macro_rules! clients {
                     wrong_password WrongPassword,
                     missing_file MissingFile,
                     anonymous Anonymous,
+                    refused_upload RefusedUpload,
                 );
             }
         )*
