@@ -1,11 +1,11 @@
 //! What clients cannot do, with the reason: the only cells of the table that need not say yes.
 //!
-//! Not inside: the operations, and how it is seen that a gap is there. Where it is the server's doing, the tests try
-//! all the same and fail as soon as the client succeeds, unless luck decides.
+//! Not inside: the operations, and how it is seen that a gap is there. What the server itself cannot do with a client is
+//! no gap but a defect, and its test fails.
 
 use crate::clients::Client;
 use crate::operations::Operation;
-use crate::way::{Family, Mode, Way};
+use crate::way::Way;
 
 /// Some operations that a client has not, or not on every way.
 pub(crate) struct Gap {
@@ -13,25 +13,12 @@ pub(crate) struct Gap {
     pub(crate) operations: &'static [Operation],
     /// The ways on which it can nevertheless.
     pub(crate) works_on: &'static [Way],
-    /// Whose doing it is.
-    pub(crate) cause: Cause,
     /// A sentence about the client, without its name.
     pub(crate) reason: &'static str,
 }
 
-/// Who would have to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The client.
-    Client,
-    /// Our server.
-    Server,
-    /// Our server, where luck decides what the client sees: no test of the client could be relied on.
-    ServerByLuck,
-}
-
 const fn never(client: Client, operations: &'static [Operation], reason: &'static str) -> Gap {
-    Gap { client, operations, works_on: &[], cause: Cause::Client, reason }
+    Gap { client, operations, works_on: &[], reason }
 }
 
 /// Every gap.
@@ -73,26 +60,8 @@ pub(crate) const GAPS: &[Gap] = &[
     ),
     never(Client::Rclone, &[Operation::Text], "knows only TYPE I"),
     never(Client::Ftplib, &[Operation::MirrorUp, Operation::MirrorDown], "has no method for trees"),
-    Gap {
-        client: Client::NetFtp,
-        operations: &[Operation::ResumeUpload],
-        works_on: &[
-            Way { family: Family::Ipv4, mode: Mode::Pasv },
-            Way { family: Family::Ipv6, mode: Mode::Epsv },
-        ],
-        cause: Cause::Server,
-        reason: "asks HELP ALLO between REST and STOR when the server connects, and longshore forgets REST then",
-    },
     never(Client::NetFtp, &[Operation::MirrorUp, Operation::MirrorDown], "has no method for trees"),
     never(Client::CommonsNet, &[Operation::MirrorUp, Operation::MirrorDown], "has no method for trees"),
-    // `tests/refused_uploads.rs` shows what the server does, without luck.
-    Gap {
-        client: Client::BasicFtp,
-        operations: &[Operation::RefusedUpload],
-        works_on: &[],
-        cause: Cause::ServerByLuck,
-        reason: "tells of a reset instead, for longshore resets the waiting data connection before it says 553",
-    },
     never(Client::BasicFtp, &[Operation::Text], "knows only TYPE I"),
 ];
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::case::{Case, on_ways};
@@ -14,9 +13,8 @@ use crate::content::{
     MODIFIED, assert_same_bytes, common_names, date, dated, names_with_outer_spaces, names_with_signs,
     pattern, sizes,
 };
-use crate::gaps::{self, Cause};
+use crate::gaps;
 use crate::operations::Operation;
-use crate::server::Server;
 use crate::steps::{Refusal, Step};
 use crate::way::{Family, Way};
 
@@ -63,26 +61,7 @@ pub fn check(client: Client, operation: Operation) {
     on_ways(client, operation.name(), &here(gaps::ways_of(client, operation)), test);
     if let Some(gap) = gaps::gap(client, operation) {
         eprintln!("{client}, {operation}: {client} {}", gap.reason);
-        if gap.cause == Cause::Server {
-            let missing = |way: &Way| !gap.works_on.contains(way);
-            assert_still_fails(client, &here(client.all_ways().into_iter().filter(missing).collect()), test);
-        }
     }
-}
-
-/// A gap for the server's sake is to be closed, and to leave the list then.
-#[track_caller]
-fn assert_still_fails(client: Client, ways: &[Way], test: fn(&Case<'_>)) {
-    if !client.is_here() {
-        return;
-    }
-    let server = Server::start();
-    for &way in ways {
-        let case = Case::new(&server, client, way);
-        let outcome = catch_unwind(AssertUnwindSafe(|| test(&case)));
-        assert!(outcome.is_err(), "{client} can do this on {way} by now: its line in `gaps` has to go");
-    }
-    server.stop();
 }
 
 /// A file of each size, called by it.

@@ -404,8 +404,9 @@ verbs! {
     Opts ["OPTS"] "OPTS UTF8 ON | OPTS MLST <fact;...>" "sets options of commands (RFC 2389)"
         => Always Checked keep [NamesAreBytes FactsSet OptionUnknown];
     Syst ["SYST"] "SYST" "tells the kind of system" => Always Ignored drop [System];
+    // Perl's Net::FTP asks for HELP ALLO once in a session, between its REST and its STOR.
     Help ["HELP"] "HELP [<command>]" "lists the commands, or explains one"
-        => Always Ignored drop [HelpList HelpVerb HelpUnknown];
+        => Always Ignored keep [HelpList HelpVerb HelpUnknown];
     Site ["SITE"] "SITE CHMOD <mode> <path> | HELP | QUOTA" "sets a mode, or tells the quota" failures Refused
         => LoggedIn Checked drop [HelpSite SiteUnknown FileModeSet Quota];
     Noop ["NOOP"] "NOOP" "does nothing, which keeps the session" => Always Ignored keep [Noop];

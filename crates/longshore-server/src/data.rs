@@ -61,9 +61,17 @@ impl DataConnection {
         Ok(port)
     }
 
+    /// Ends what is arranged. A client that has connected already is let go in order: a reset might take from it the
+    /// reply that says why.
     pub(crate) fn release(&mut self) {
-        self.reservation = None;
-        self.standing = None;
+        if let Some(mut reservation) = self.reservation.take()
+            && let Take::Connected(socket) = reservation.try_take()
+        {
+            socket.discard_in_background();
+        }
+        if let Some(socket) = self.standing.take() {
+            socket.discard_in_background();
+        }
     }
 
     /// Whether a connection stands that is alive.

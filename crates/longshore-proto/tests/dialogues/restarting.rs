@@ -150,6 +150,8 @@ const SURVIVED: &[&str] = &[
     "SIZE a",
     "MDTM a",
     "FEAT",
+    "HELP",
+    "HELP ALLO",
     "STAT",
     "STAT a",
     "NOOP",

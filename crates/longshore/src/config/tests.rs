@@ -7,7 +7,7 @@ use longshore_accounts::{AccountLimits, Mode, Permission, Permissions};
 use longshore_path::VirtualPath;
 
 use super::environment::Environment;
-use super::keys::{Presence, SECTIONS, Section};
+use super::keys::{ACCOUNT, LIMITS, Presence, SECTIONS, Section};
 use super::model::Settings;
 use super::reader::Problems;
 use super::template;
@@ -276,6 +276,30 @@ fn accounts_that_make_no_sense() {
     check_refused(&account("").replace(HASH, "hunter2"), &["account.password is not shown ("]);
     check_refused("[account]\nname = \"a\"\n", &["account is written as a section [[account]]"]);
     check_refused("server = 5\n", &["file.toml:1: server is written as a section [server]"]);
+}
+
+/// The one table of limits for operators names each of them, with its default.
+#[test]
+fn the_page_of_limits_is_complete() {
+    let page = include_str!("../../../../docs/limits.md");
+    let row = |name: &str| {
+        page.lines().filter(|line| line.starts_with(&format!("| `{name}` |"))).collect::<Vec<_>>()
+    };
+    for key in LIMITS.keys {
+        let default = if key.presence == Presence::Default {
+            format!("| `{}` |", key.value)
+        } else {
+            "| none |".to_owned()
+        };
+        let rows = row(key.name);
+        assert!(rows.iter().any(|row| row.contains(&default)), "{}: {default} is not in {rows:?}", key.name);
+    }
+    let limit = |name: &str| {
+        name == "sessions" || ["_per_second", "_bytes", "_files"].iter().any(|end| name.ends_with(end))
+    };
+    for key in ACCOUNT.keys.iter().filter(|key| limit(key.name)) {
+        assert!(!row(key.name).is_empty(), "{} has no row", key.name);
+    }
 }
 
 #[test]
