@@ -52,6 +52,8 @@ const REST_SURVIVES: &[Verb] = &[
     Verb::Feat,
     Verb::Stat,
     Verb::Noop,
+    // Asked for by Net::FTP in between.
+    Verb::Help,
 ];
 
 pub fn is_upload(verb: Verb) -> bool {
