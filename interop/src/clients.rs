@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::results::shared_folder;
-use crate::server::{PASSWORD, USER};
+use crate::server::{PASSWORD, USER, WRONG_PASSWORD};
 use crate::way::{Family, Mode, Way};
 
 /// A foreign client, or a library under a small program of ours.
@@ -240,7 +240,7 @@ impl Who {
         match self {
             Who::Account => PASSWORD,
             Who::Anonymous => "someone@example.org",
-            Who::Impostor => "not-the-password",
+            Who::Impostor => WRONG_PASSWORD,
         }
     }
 }

@@ -24,6 +24,9 @@ pub const PASSWORD: &str = "kite-and-harbour-71";
 /// What every server of the tests is started with, before listeners and ports: the one place for another option.
 const ARGUMENTS: &[&str] = &["--user", USER];
 
+/// What somebody gives who does not know it.
+pub(crate) const WRONG_PASSWORD: &str = "not-the-password";
+
 /// From the start to the end of the banner, and from SIGINT to the exit.
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -215,8 +218,13 @@ impl Drop for Server {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        if std::thread::panicking() {
-            eprintln!("---- what the server said:\n{}\n----", self.log.lines().join("\n"));
+        let lines = self.log.lines();
+        if !std::thread::panicking() {
+            for password in [PASSWORD, WRONG_PASSWORD] {
+                assert!(!lines.iter().any(|line| line.contains(password)), "a password is in the log");
+            }
+        } else {
+            eprintln!("---- what the server said:\n{}\n----", lines.join("\n"));
         }
     }
 }
