@@ -273,8 +273,10 @@ impl StoresServerSessions for View {
         self.find(key)
     }
 
+    /// Whether a full handshake of TLS 1.2 gives the session a name. A client would put it in place of the one that it
+    /// should resume.
     fn can_cache(&self) -> bool {
-        true
+        self.origin == Origin::Control
     }
 }
 
