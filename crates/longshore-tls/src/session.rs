@@ -95,8 +95,6 @@ struct Shared {
     tickets: Mutex<Tickets>,
     /// What the control connection named, once it has.
     server_name: Mutex<Option<String>>,
-    /// A client that had resumed came without a session: it had no ticket left.
-    ran_out: AtomicBool,
 }
 
 impl ControlSession {
@@ -106,13 +104,8 @@ impl ControlSession {
         data: Arc<ServerConfig>,
         certificates: Arc<CertificateSet>,
     ) -> Result<(ControlSession, TlsConnection), TlsError> {
-        let shared = Arc::new(Shared {
-            data,
-            certificates,
-            tickets: Mutex::default(),
-            server_name: Mutex::default(),
-            ran_out: AtomicBool::new(false),
-        });
+        let shared =
+            Arc::new(Shared { data, certificates, tickets: Mutex::default(), server_name: Mutex::default() });
         let view = Arc::new(View::new(shared.clone(), Origin::Control));
         let mut config = control.clone();
         config.send_tls13_tickets = CONTROL_TICKETS;
@@ -130,7 +123,7 @@ impl ControlSession {
     pub fn data_acceptor(&self, direction: Direction) -> Result<DataAcceptor, TlsError> {
         let sends = match direction {
             Direction::Download => DATA_TICKETS,
-            Direction::Upload if self.needs_tickets() => DATA_TICKETS,
+            Direction::Upload if lock(&self.shared.tickets).uses() == Uses::Once => DATA_TICKETS,
             Direction::Upload => 0,
         };
         let mut config = ServerConfig::clone(&self.shared.data);
@@ -138,15 +131,6 @@ impl ControlSession {
         config.max_tls13_tickets = DATA_TICKETS_LIMIT;
         let view = Arc::new(View::new(self.shared.clone(), Origin::Data));
         Ok(DataAcceptor { connection: TlsConnection::new(config, view)? })
-    }
-
-    /// Whether the client has shown that it uses each ticket once.
-    fn needs_tickets(&self) -> bool {
-        match lock(&self.shared.tickets).uses() {
-            Uses::Once => true,
-            Uses::Again => false,
-            Uses::Unknown => self.shared.ran_out.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -231,9 +215,6 @@ impl View {
         } else if heard.offered {
             Fresh::Unknown
         } else {
-            if lock(&self.shared.tickets).resumptions() > 0 {
-                self.shared.ran_out.store(true, Ordering::Relaxed);
-            }
             Fresh::NothingOffered
         }))
     }

@@ -96,11 +96,6 @@ impl Tickets {
         self.uses
     }
 
-    /// How many data connections have resumed.
-    pub(crate) fn resumptions(&self) -> u32 {
-        self.resumed
-    }
-
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

@@ -236,3 +236,73 @@ pub(crate) fn display(at: SystemTime) -> String {
     jiff::Timestamp::try_from(at)
         .map_or_else(|_| "?".into(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    fn certificate(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+        let mut params =
+            CertificateParams::new(["A.example".to_owned(), "192.0.2.1".to_owned()]).expect("names");
+        params.distinguished_name = DistinguishedName::new();
+        change(&mut params);
+        let key = KeyPair::generate().expect("random numbers");
+        params.self_signed(&key).expect("a certificate").der().to_vec()
+    }
+
+    #[track_caller]
+    fn check_subject(parts: &[(DnType, &str)], expected: &str) {
+        let der = certificate(|params| {
+            for (kind, value) in parts {
+                params.distinguished_name.push(kind.clone(), *value);
+            }
+        });
+        assert_eq!(describe(&der).expect("a certificate").subject, expected);
+    }
+
+    #[test]
+    fn subjects_are_written_as_rfc_4514_does() {
+        check_subject(&[], "");
+        check_subject(&[(DnType::CommonName, "alice")], "CN=alice");
+        check_subject(&[(DnType::CountryName, "CH"), (DnType::CommonName, "alice")], "CN=alice,C=CH");
+        check_subject(&[(DnType::OrganizationName, "Tom, \"Dick\" + Co")], "O=Tom\\, \\\"Dick\\\" \\+ Co");
+        check_subject(&[(DnType::CommonName, " # ")], "CN=\\ #\\ ");
+        check_subject(&[(DnType::CommonName, "#1")], "CN=\\#1");
+        check_subject(&[(DnType::CommonName, "J\u{f6}rg")], "CN=J\u{f6}rg");
+        // Nobody forges a line of a log.
+        check_subject(&[(DnType::CommonName, "a\nb\u{7f}")], "CN=a\u{fffd}b\u{fffd}");
+        check_subject(&[(DnType::CustomDnType(vec![2, 5, 4, 97]), "x")], "2.5.4.97=x");
+    }
+
+    #[test]
+    fn names_and_dates_are_read() {
+        let der = certificate(|params| {
+            // One in each of the two forms of dates.
+            params.not_before = date_time_ymd(1999, 12, 31);
+            params.not_after = date_time_ymd(2050, 1, 1);
+        });
+        let described = describe(&der).expect("a certificate");
+        assert_eq!(described.names, ["a.example"]);
+        assert_eq!(display(described.not_before), "1999-12-31 00:00 UTC");
+        assert_eq!(display(described.not_after), "2050-01-01 00:00 UTC");
+        let der = certificate(|params| params.not_before = date_time_ymd(1955, 7, 1));
+        assert_eq!(display(describe(&der).expect("a certificate").not_before), "1955-07-01 00:00 UTC");
+    }
+
+    #[test]
+    fn what_is_cut_or_changed_is_no_reason_to_panic() {
+        let der = certificate(|params| params.distinguished_name.push(DnType::CommonName, "alice"));
+        for length in 0..der.len() {
+            assert_eq!(describe(&der[..length]), None);
+        }
+        for index in 0..der.len() {
+            for value in [0, 0x7f, 0x80, 0x84, 0xff] {
+                let mut changed = der.clone();
+                changed[index] = value;
+                let _ = describe(&changed);
+            }
+        }
+    }
+}

@@ -391,3 +391,82 @@ fn both_directions_carry_any_sizes() {
         }
     }
 }
+
+/// A bit that falls over anywhere in what a client sends: the connection fails or does not notice, but nothing is let
+/// through that the client did not say.
+#[test]
+fn whatever_is_changed_on_the_way_is_no_reason_to_panic() {
+    let server = server();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |bound: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % bound as u64) as usize
+    };
+    let (mut failed, mut unharmed) = (0, 0);
+    for round in 0..400 {
+        let mut pair = Pair::new(control(&server), &client(VERSIONS[round % 2]));
+        let (target, step) = (next(1200), 1 + next(300));
+        let mut position = 0;
+        let mut said = false;
+        let result = loop {
+            let mut sent = Vec::new();
+            while pair.client.wants_write() {
+                pair.client.write_tls(&mut sent).expect("a buffer");
+            }
+            if (position..position + sent.len()).contains(&target) {
+                sent[target - position] ^= 1 << next(8);
+            }
+            position += sent.len();
+            let mut result = Ok(pair.server.stage());
+            for piece in sent.chunks(step) {
+                result = pair.server.receive(piece, &mut pair.received, &mut pair.wire);
+                if result.is_err() {
+                    break;
+                }
+                if pair.server.stage() == Stage::Open {
+                    pair.server.send(b"200\r\n", &mut pair.wire).expect("open");
+                }
+            }
+            let answered = pair.deliver();
+            if result.is_err() || (sent.is_empty() && !answered) {
+                break result;
+            }
+            if !pair.client.is_handshaking() && !said {
+                said = true;
+                std::io::Write::write_all(&mut pair.client.writer(), &[b'x'; 800]).expect("room");
+            }
+        };
+        assert!(pair.received.iter().all(|&byte| byte == b'x') && pair.received.len() <= 800);
+        match result {
+            Err(_) => {
+                assert_eq!(pair.server.stage(), Stage::Failed);
+                failed += 1;
+            }
+            Ok(_) => unharmed += 1,
+        }
+    }
+    assert!(failed > 100 && unharmed > 0, "{failed} failed, {unharmed} were unharmed");
+}
+
+/// The server keeps these over waits and hands them to other threads.
+#[test]
+fn connections_can_be_sent_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<TlsConnection>();
+    check::<ServerTls>();
+    check::<longshore_tls::ControlSession>();
+    check::<longshore_tls::TlsStream<tokio::net::TcpStream>>();
+    fn check_future(_: impl Fn(longshore_tls::DataAcceptor, tokio::net::TcpStream) -> Sent) {}
+    type Sent = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+    check_future(|acceptor, socket| {
+        Box::pin(async move {
+            let Ok(mut stream) = acceptor.accept(socket).await else { return };
+            let _ = stream.read(&mut Vec::with_capacity(1)).await;
+            let _ = stream.write_all(b"x").await;
+            let _ = stream.finish().await;
+            let _ = stream.drain(1).await;
+        })
+    });
+}

@@ -1,5 +1,7 @@
 //! What sessions hold that wait. A program of its own: the memory of other tests would be counted too.
 
+#![expect(clippy::print_stdout, reason = "a measurement is there to be read")]
+
 mod common;
 
 use common::{Pair, VERSIONS, client, server};
