@@ -16,7 +16,9 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use crate::client_certificate::ClientCertificate;
 use crate::error::TlsError;
-use crate::limits::{INCOMING_LIMIT_BYTES, RECORD_OVERHEAD_BYTES, RECORD_PAYLOAD_BYTES};
+use crate::limits::{
+    HANDSHAKE_READ_BYTES, INCOMING_LIMIT_BYTES, RECORD_OVERHEAD_BYTES, RECORD_PAYLOAD_BYTES,
+};
 use crate::policy::Version;
 use crate::session::{Resumption, View};
 
@@ -191,9 +193,7 @@ impl TlsConnection {
             self.incoming = Vec::new();
         }
         result?;
-        if self.stage != Stage::Ended && self.incoming.len() > INCOMING_LIMIT_BYTES {
-            return Err(self.fail(TlsError::Protocol("a message of the handshake has no end".into())));
-        }
+        self.bounded()?;
         Ok(self.stage)
     }
 
@@ -225,7 +225,8 @@ impl TlsConnection {
         self.close_notify(wire)
     }
 
-    /// What the client has sent in clear behind its end of TLS.
+    /// What the client has sent behind its end of TLS, which is in clear; to be asked when that end has come
+    /// ([`Stage::Ended`]).
     #[must_use]
     pub fn into_clear(mut self) -> Vec<u8> {
         self.forget_consumed();
@@ -236,10 +237,9 @@ impl TlsConnection {
     /// [`TlsConnection::take`] next.
     pub(crate) fn incoming(&mut self, most: usize) -> Result<&mut Vec<u8>, TlsError> {
         self.forget_consumed();
-        if self.incoming.len() > INCOMING_LIMIT_BYTES {
-            return Err(self.fail(TlsError::Protocol("a message of the handshake has no end".into())));
-        }
-        self.incoming.reserve_exact(most.saturating_sub(self.incoming.len()).max(1));
+        self.bounded()?;
+        // What has come is part of something long: it is read on in reasonable steps.
+        self.incoming.reserve_exact(most.saturating_sub(self.incoming.len()).max(HANDSHAKE_READ_BYTES));
         Ok(&mut self.incoming)
     }
 
@@ -417,6 +417,16 @@ impl TlsConnection {
         self.stage = Stage::Failed;
         self.view = None;
         error
+    }
+
+    /// Nobody fills the memory with a message that has no end, or with what nobody asks for behind the end.
+    fn bounded(&mut self) -> Result<(), TlsError> {
+        if self.incoming.len() <= INCOMING_LIMIT_BYTES {
+            return Ok(());
+        }
+        let what =
+            if self.stage == Stage::Ended { "it goes on behind its end" } else { "a message has no end" };
+        Err(self.fail(TlsError::Protocol(what.into())))
     }
 
     fn forget_consumed(&mut self) {

@@ -17,6 +17,12 @@ pub enum TlsError {
     /// The peer's direction ended without close_notify: whole or cut, TLS does not tell.
     #[error("the connection ended without close_notify: what came may be cut")]
     EndWithoutCloseNotify,
+    /// The peer went away before the handshake was complete, and did not say why.
+    #[error(
+        "the client closed the connection during the handshake, without an alert; it may not trust our certificate, or \
+         wait for its user to do so"
+    )]
+    ClosedInHandshake,
     /// The peer says that it cannot go on.
     #[error("the client ended TLS with the alert {name}{}", remedy(.name))]
     Alert {
@@ -82,7 +88,7 @@ impl From<TlsError> for io::Error {
     fn from(error: TlsError) -> io::Error {
         let kind = match error {
             TlsError::Io(error) => return error,
-            TlsError::EndWithoutCloseNotify => io::ErrorKind::UnexpectedEof,
+            TlsError::EndWithoutCloseNotify | TlsError::ClosedInHandshake => io::ErrorKind::UnexpectedEof,
             TlsError::Alert { .. } => io::ErrorKind::ConnectionAborted,
             TlsError::Over => io::ErrorKind::NotConnected,
             _ => io::ErrorKind::InvalidData,

@@ -279,3 +279,72 @@ impl fmt::Debug for View {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::{CertificateSet, Certificates, Policy, ServerTls, self_signed};
+
+    /// A control session that knows the ticket `known`, and whose client named `control`.
+    fn session(control: Option<&str>) -> ControlSession {
+        let made = self_signed(&["ftp.example".to_owned()], SystemTime::now()).expect("a name");
+        let (chain, key) = (made.certificate_pem.as_bytes(), made.key_pem.as_bytes());
+        let set = CertificateSet::from_pem(chain, key, SystemTime::now()).expect("a pair");
+        let server = ServerTls::new(Arc::new(Certificates::new(set)), &Policy::default()).expect("a policy");
+        let (session, _) = server.accept_control().expect("a configuration");
+        let view = View::new(session.shared.clone(), Origin::Control);
+        assert!(view.put(b"known".to_vec(), b"secrets".to_vec()));
+        lock(&view.heard).server_name = control.map(str::to_owned);
+        assert_eq!(view.complete(false), None);
+        session
+    }
+
+    /// A data connection that offered `key` and named `data`, and did not resume.
+    #[track_caller]
+    fn check(control: Option<&str>, data: Option<&str>, key: Option<&[u8]>, expected: Fresh) {
+        let view = View::new(session(control).shared, Origin::Data);
+        lock(&view.heard).server_name = data.map(str::to_owned);
+        if let Some(key) = key {
+            view.take(key);
+        }
+        assert_eq!(view.complete(false), Some(Resumption::Fresh(expected)));
+    }
+
+    #[test]
+    fn the_reason_for_a_full_handshake_is_found() {
+        let (a, b) = (Some("a.example"), Some("b.example"));
+        let other = |control: Option<&str>, data: Option<&str>| Fresh::ServerName {
+            control: control.map(str::to_owned),
+            data: data.map(str::to_owned),
+        };
+        check(a, a, None, Fresh::NothingOffered);
+        check(a, b, None, Fresh::NothingOffered);
+        check(a, a, Some(b"unknown"), Fresh::Unknown);
+        check(a, b, Some(b"unknown"), Fresh::Unknown);
+        check(a, a, Some(b"known"), Fresh::Parameters);
+        check(None, None, Some(b"known"), Fresh::Parameters);
+        check(a, b, Some(b"known"), other(a, b));
+        check(a, None, Some(b"known"), other(a, None));
+        check(None, b, Some(b"known"), other(None, b));
+    }
+
+    #[test]
+    fn a_view_lets_nothing_in_before_its_proof() {
+        let session = session(None);
+        let view = View::new(session.shared.clone(), Origin::Data);
+        assert!(!view.put(b"new".to_vec(), b"secrets".to_vec()));
+        assert_eq!(view.get(b"new"), None);
+        assert_eq!(view.get(b"known"), Some(b"secrets".to_vec()));
+        // rustls's own meaning of take; here it stays.
+        assert_eq!(view.take(b"known"), view.take(b"known"));
+        assert!(!view.can_cache());
+        view.open();
+        assert!(view.put(b"new".to_vec(), b"secrets".to_vec()));
+        assert_eq!(view.get(b"new"), Some(b"secrets".to_vec()));
+        let control = View::new(session.shared, Origin::Control);
+        assert_eq!(control.get(b"known"), None, "control connections resume nothing");
+        assert!(control.can_cache());
+    }
+}

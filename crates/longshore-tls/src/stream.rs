@@ -261,6 +261,7 @@ impl<S: Socket> TlsStream<S> {
     async fn fill(&mut self, most: usize) -> Result<usize, TlsError> {
         let incoming = self.connection.incoming(most)?;
         match self.socket.read(incoming).await? {
+            0 if self.connection.stage() == Stage::Handshake => Err(TlsError::ClosedInHandshake),
             0 => Err(TlsError::EndWithoutCloseNotify),
             count => Ok(count),
         }

@@ -355,6 +355,23 @@ fn a_client_that_leaves_first_is_understood() {
     }
 }
 
+/// Bytes behind the end are kept for whoever leaves TLS, but not without a bound.
+#[test]
+fn what_follows_the_end_does_not_pile_up() {
+    let mut pair = Pair::new(control(&server()), &client(VERSIONS[1])).connect();
+    pair.client.send_close_notify();
+    pair.pump().expect("an orderly end");
+    let mut total = 0;
+    let error = loop {
+        total += 1000;
+        assert!(total < 100_000, "all of it is kept");
+        if let Err(error) = pair.server.receive(&[b'x'; 1000], &mut pair.received, &mut pair.wire) {
+            break error;
+        }
+    };
+    assert_eq!(error.to_string(), "the client broke TLS: it goes on behind its end");
+}
+
 /// Nothing in clear is taken for the client's while TLS is on.
 #[test]
 fn clear_text_inside_tls_is_an_error() {

@@ -362,6 +362,64 @@ async fn a_handshake_may_be_dropped_halfway() {
     }
 }
 
+#[tokio::test]
+async fn a_client_that_goes_away_in_the_handshake_is_named() {
+    let config = client(&rustls::version::TLS13);
+    let session = session(&config);
+    let (socket, joined) = accept(&config, |mut client| {
+        client.conn.write_tls(&mut client.sock).expect("connected");
+        client.sock.shutdown(Shutdown::Write).expect("connected");
+        client
+    })
+    .await;
+    let acceptor = session.data_acceptor(Direction::Upload).expect("a configuration");
+    let error = within(acceptor.accept(socket)).await.expect_err("it went away");
+    assert!(matches!(error, TlsError::ClosedInHandshake), "{error}");
+    drop(joined.await);
+}
+
+/// Counts how often it is read from.
+struct Counting(TcpStream, usize);
+
+impl Socket for Counting {
+    async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let before = buffer.len();
+        let count = Socket::read(&mut self.0, buffer).await?;
+        assert_eq!(buffer.len(), before + count);
+        self.1 += 1;
+        Ok(count)
+    }
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).await
+    }
+    async fn shutdown(&mut self) -> io::Result<()> {
+        Socket::shutdown(&mut self.0).await
+    }
+}
+
+/// Chains of certificates and lists of protocols may be long; they are not read in crumbs.
+#[tokio::test]
+async fn a_long_hello_takes_few_reads() {
+    let mut config = client(&rustls::version::TLS13);
+    let session = session(&config);
+    config.alpn_protocols = (0..120).map(|number| vec![b'a' + number % 26; 250]).collect();
+    config.alpn_protocols.push(b"ftp-data".to_vec());
+    let (socket, joined) = accept(&config, |mut client| client.flush().map(|()| client)).await;
+    // All of it is there before the first read, so that the number is no matter of luck.
+    within(async {
+        let mut bytes = vec![0; 40_000];
+        while socket.peek(&mut bytes).await.expect("connected") < 30_000 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let acceptor = session.data_acceptor(Direction::Upload).expect("a configuration");
+    let stream = within(acceptor.accept(Counting(socket, 0))).await.expect("both sides agree");
+    assert_eq!(stream.facts().expect("complete").protocol.as_deref(), Some("ftp-data"));
+    assert!(stream.socket().1 < 20, "{} reads", stream.socket().1);
+    joined.await.expect("no panic").expect("in order");
+}
+
 /// Through the sockets that the server really uses, with the drain that it really uses.
 #[tokio::test]
 async fn it_goes_over_data_sockets() {
