@@ -26,6 +26,7 @@ const PROTO: &str = "longshore-proto";
 const STORAGE: &str = "longshore-storage";
 const ACCOUNTS: &str = "longshore-accounts";
 const NET: &str = "longshore-net";
+const TLS: &str = "longshore-tls";
 const SERVER: &str = "longshore-server";
 
 /// One row per package of the workspace, from the leaves to the binary.
@@ -75,6 +76,12 @@ const BORDERS: &[Border] = &[
         may_use: &[],
         never: &["rustls", "tokio-rustls", "clap", "serde", "toml", "rpassword"],
         why: "the kernel edge knows no commands, users, configuration or TLS",
+    },
+    Border {
+        package: TLS,
+        may_use: &[],
+        never: &["openssl-sys", "native-tls", "ring", "clap", "serde", "toml", "rpassword"],
+        why: "TLS knows certificates and sessions, no commands, users or configuration, and one cryptographic library",
     },
     Border {
         package: SERVER,
