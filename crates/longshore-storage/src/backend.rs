@@ -52,7 +52,10 @@ pub trait Backend: Send + Sync + 'static {
     fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Operation<()>;
 
     /// Sets the permission bits of a file or directory. At most `0o3777`: more is ignored, so nothing here ever makes
-    /// a program run as its owner.
+    /// a program run as its owner. Nor as its group: a file with `0o2000` is refused with
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), and so is the root, whatever the mode.
+    ///
+    /// A directory's owner keeps `0o700`, asked for or not: nobody locks itself or the server out of a directory here.
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()>;
 
     /// What all regular files beneath the root come to, kept and running parts included. Counted when first asked,
@@ -114,8 +117,8 @@ pub struct UploadRequest {
     pub quota: Quota,
     /// The longest file that may come of it; beyond it, [`FileTooLarge`](crate::ErrorKind::FileTooLarge).
     pub file_limit_bytes: Option<u64>,
-    /// Permission bits of a new file, instead of the store's usual ones; at most `0o3777`, more is ignored. A file
-    /// that replaces another one gets the other one's.
+    /// Permission bits of a new file, instead of the store's usual ones; at most `0o1777`, more is ignored: no program
+    /// that was uploaded runs as its owner or group. A file that replaces another one gets the other one's.
     pub mode: Option<u32>,
 }
 

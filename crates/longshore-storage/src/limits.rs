@@ -49,9 +49,17 @@ pub const COUNT_ATTEMPTS: u32 = 4;
 /// How often a part that somebody else is looking at is tried to be locked; each try lets other threads go first.
 pub const LOCK_ATTEMPTS: u32 = 1000;
 
+/// The mode bits that a file may have: none that make a program run as its owner or group.
+pub const FILE_MODE_BITS: u32 = 0o1777;
+/// The mode bits that a directory may have. There, set-group-ID only hands the group on to what is made in it.
+pub const DIRECTORY_MODE_BITS: u32 = 0o3777;
+/// The mode bits that setting a mode leaves to a directory's owner.
+pub const DIRECTORY_OWNER_BITS: u32 = 0o700;
+
 /// Entries per job of a listing: enough to make its cost small, few enough that the first ones leave early.
 pub const BATCH_ENTRIES: usize = 256;
 /// What a buffer without capacity is made to hold when it is read into.
 pub const DEFAULT_READ_BYTES: usize = 64 * 1024;
 
+const _: () = assert!(DIRECTORY_OWNER_BITS & !DIRECTORY_MODE_BITS == 0, "what is kept may be set");
 const _: () = assert!(KERNEL_ATTEMPTS < RESOLVE_ATTEMPTS, "the walk must get its turn");

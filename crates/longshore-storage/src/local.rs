@@ -28,6 +28,7 @@ use longshore_path::VirtualPath;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
+use crate::limits::{DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, FILE_MODE_BITS};
 use crate::{
     Backend, Directory, Entry, ErrorKind, Kind, Operation, Part, Readable, Result, Timestamp, Upload,
     UploadRequest, Usage,
@@ -197,7 +198,8 @@ impl Store {
         check_new_name(path)?;
         let holder = path.parent().ok_or(ErrorKind::AlreadyExists)?;
         let place = self.root.parent(text(path)).map_err(error)?;
-        let mode = attributes::mode_bits(mode.unwrap_or(self.options.directory_mode & 0o777));
+        let mode = mode.unwrap_or(self.options.directory_mode & 0o777) & DIRECTORY_MODE_BITS;
+        let mode = Mode::from_raw_mode(mode);
         // Alone, so that nothing comes into it before it is known where that counts.
         let pass = self.meter.enter_alone();
         rustix::fs::mkdirat(&place.directory, &place.name, mode).map_err(naming_error)?;
@@ -334,13 +336,28 @@ impl Store {
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty()).map_err(error)?;
-        match attributes::file_type(&attributes::status(&found).map_err(error)?) {
-            FileType::RegularFile | FileType::Directory => {}
+        let status = attributes::status(&found).map_err(error)?;
+        let mode = match attributes::file_type(&status) {
+            FileType::Directory if self.is_root(&status).map_err(error)? => {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            FileType::Directory => mode & DIRECTORY_MODE_BITS | DIRECTORY_OWNER_BITS,
+            // Not left out as others are: who asks can take it from the answer.
+            FileType::RegularFile if mode & DIRECTORY_MODE_BITS & !FILE_MODE_BITS != 0 => {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            FileType::RegularFile => mode & FILE_MODE_BITS,
             // The resolution has seen no link here: it has just appeared.
             FileType::Symlink => return Err(ErrorKind::Busy.into()),
             _ => return Err(ErrorKind::NotAFile.into()),
-        }
-        attributes::set_mode_of(&found, &place, attributes::mode_bits(mode)).map_err(error)
+        };
+        attributes::set_mode_of(&found, &place, Mode::from_raw_mode(mode)).map_err(error)
+    }
+
+    /// By its identity: links lead to the root, too.
+    fn is_root(&self, status: &Statx) -> rustix::io::Result<bool> {
+        let root = self.root.open_at(b"", OFlags::PATH).and_then(attributes::status)?;
+        Ok(attributes::file_id(&root) == attributes::file_id(status))
     }
 
     fn free_space(&self, path: &VirtualPath) -> Result<Option<u64>> {
