@@ -61,7 +61,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What all regular files beneath the root come to, kept and running parts included. Counted when first asked,
     /// then kept current by every operation of this store.
     ///
-    /// Links, devices and directories count nothing, nor does what stands in a directory that may not be listed.
+    /// Links, devices and directories count nothing, nor does what stands in a directory that may not be listed when
+    /// it is first counted. While something may not be looked at, no later count comes to less than was known:
+    /// closing a directory never makes room.
     fn usage(&self) -> Operation<Usage>;
 
     /// The same, counted anew: other programs, too, may take files away or bring some. Parts that nobody can resume

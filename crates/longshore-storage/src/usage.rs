@@ -48,6 +48,10 @@ impl Usage {
         Usage { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
     }
 
+    pub(crate) fn larger(self, other: Usage) -> Usage {
+        Usage { bytes: self.bytes.max(other.bytes), files: self.files.max(other.files) }
+    }
+
     fn smaller(self, other: Usage) -> Usage {
         Usage { bytes: self.bytes.min(other.bytes), files: self.files.min(other.files) }
     }

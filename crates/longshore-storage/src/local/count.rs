@@ -80,11 +80,17 @@ impl Store {
         let directory = match self.root.open_at(text, flags) {
             Ok(directory) => directory,
             // Removed or closed by somebody else, or deeper than any path of this store leads.
-            Err(errno) if !text.is_empty() && is_out_of_reach(errno) => return Ok(0),
+            Err(errno) if !text.is_empty() => return skip(counting, errno).map(|()| 0),
+            Err(errno) => return Err(errno),
+        };
+        let entries = match Dir::read_from(&directory) {
+            Ok(entries) => entries,
+            // It may be read and not searched.
+            Err(errno) if !text.is_empty() => return skip(counting, errno).map(|()| 0),
             Err(errno) => return Err(errno),
         };
         let (mut looked_at, mut usage) = (0, Usage::default());
-        for entry in Dir::read_from(&directory)? {
+        for entry in entries {
             let entry = match entry {
                 // It was removed while it was read: that was all.
                 Err(Errno::NOENT) => break,
@@ -109,9 +115,7 @@ impl Store {
                 }
                 Ok(status) if is_orphan(&directory, name, &status) => {}
                 Ok(status) => usage = usage.plus(usage_of(&status)),
-                Err(Errno::NOENT) => {}
-                Err(errno) if is_out_of_reach(errno) => {}
-                Err(errno) => return Err(errno),
+                Err(errno) => skip(counting, errno)?,
             }
         }
         counting.counted(attributes::file_id(&attributes::status(&directory)?), usage);
@@ -124,17 +128,17 @@ fn is_orphan(directory: &OwnedFd, name: &[u8], status: &Statx) -> bool {
     part::is_reserved(name) && kept::remove_orphan(directory, name, status)
 }
 
-fn is_out_of_reach(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::NOENT
-            | Errno::NOTDIR
-            | Errno::LOOP
-            | Errno::ACCESS
-            | Errno::PERM
-            | Errno::XDEV
-            | Errno::NAMETOOLONG
-    )
+/// Leaves out what cannot be looked at for this reason; an error where that is no reason.
+fn skip(counting: &Counting<'_>, errno: Errno) -> Result<()> {
+    match errno {
+        // It is not there any more.
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV => Ok(()),
+        Errno::ACCESS | Errno::PERM | Errno::NAMETOOLONG => {
+            counting.incomplete();
+            Ok(())
+        }
+        errno => Err(errno),
+    }
 }
 
 fn below(text: &[u8], name: &[u8]) -> Vec<u8> {

@@ -39,6 +39,8 @@ struct State {
     tally: Tally,
     /// Whether what is used is known. Not before the first count, nor when a change cannot be followed.
     known: bool,
+    /// Whether anybody has counted yet.
+    counted: bool,
     walk: Walk,
 }
 
@@ -49,6 +51,8 @@ struct Walk {
     used: Usage,
     /// A directory has moved, perhaps from where it was to be counted to where nobody looks any more.
     disturbed: bool,
+    /// Something may not be looked at, so there is more than was seen.
+    incomplete: bool,
 }
 
 /// Held by who counts, so that one does at a time.
@@ -287,13 +291,25 @@ impl<'a> Counting<'a> {
         state.walk.used = state.walk.used.plus(usage);
     }
 
+    /// Something beneath the root may not be looked at.
+    pub(super) fn incomplete(&self) {
+        self.meter.state().walk.incomplete = true;
+    }
+
     /// All has been seen, in `last` the rest of it: what is used, unless the count was disturbed.
+    ///
+    /// What cannot be seen can have been closed since it was counted, by those whom it counts for. So an incomplete
+    /// count never comes to less than is known.
     pub(super) fn finish(self, last: Pass<'_>) -> Option<Usage> {
         let mut state = self.meter.state();
-        let used = (!state.walk.disturbed).then_some(state.walk.used);
+        let used = match &state.walk {
+            Walk { disturbed: true, .. } => None,
+            Walk { incomplete: true, used, .. } if state.counted => Some(used.larger(state.tally.used)),
+            Walk { used, .. } => Some(*used),
+        };
         if let Some(used) = used {
             state.tally.used = used;
-            state.known = true;
+            (state.known, state.counted) = (true, true);
         }
         drop(state);
         // The end of the count goes through the gate too.
