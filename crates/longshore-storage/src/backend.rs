@@ -64,6 +64,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Links, devices and directories count nothing, nor does what stands in a directory that may not be listed when
     /// it is first counted. While something may not be looked at, no later count comes to less than was known:
     /// closing a directory never makes room.
+    ///
+    /// A file of several names that is written to puts the whole in doubt, for nobody knows where its other names are.
+    /// Whoever asks next has it counted anew, but not within
+    /// [`RECOUNT_REST`](crate::limits::RECOUNT_REST) of the last such count: until then the doubtful number is told, and
+    /// quotas are held against it.
     fn usage(&self) -> Operation<Usage>;
 
     /// The same, counted anew: other programs, too, may take files away or bring some. Parts that nobody can resume
@@ -111,7 +116,7 @@ pub struct UploadRequest {
     pub durability: Durability,
     /// What [`Backend::usage`] may come to; beyond it, [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded). The file
     /// that will be replaced, and the owner's older part of that name, do not count: they go with the commit. Before
-    /// it refuses, the store counts anew, unless it has done so a moment ago
+    /// it refuses, the store counts anew, unless it is doing so or has done so a moment ago
     /// ([`RECOUNT_REST`](crate::limits::RECOUNT_REST)).
     ///
     /// Asked at the opening (a new file needs room for itself and for one octet), at each write, and again at the

@@ -35,8 +35,8 @@ pub const ATTRIBUTE_LIMIT_BYTES: usize = 65_536;
 /// file system instead.
 pub const MADE_LIMIT: usize = 4096;
 
-/// The least time from one count before a refusal to the next: whoever is over a quota must not keep the disk busy by
-/// trying again.
+/// The least time from one count that somebody provoked, by a refusal or by writing to a file of several names, to the
+/// next: whoever is over a quota must not keep the disk busy by trying again.
 pub const RECOUNT_REST: Duration = Duration::from_secs(5);
 /// How many times as long as the count took that rest is at least, so that large trees are not counted all the time.
 pub const RECOUNT_REST_FACTOR: u32 = 20;

@@ -3,13 +3,14 @@
 //! One descriptor of the root is held; every path is resolved beneath it (`resolve`), and what is then done goes
 //! by descriptors, never by the path again. Uploads are written to hidden parts beside their target (`part`,
 //! `kept`, `upload`) and renamed when they are whole (`finish`). What all files come to is counted once somebody asks
-//! (`meter`, `count`, `growth`).
+//! (`meter`, `count`, `growth`), by one at a time (`turn`, `errand`).
 //!
 //! Not in here: the rights of accounts. The operating system's rights of the process are the only ones asked.
 
 mod attributes;
 mod count;
 mod directory;
+mod errand;
 mod errno;
 mod finish;
 mod growth;
@@ -19,6 +20,7 @@ mod meter;
 mod part;
 mod read;
 mod resolve;
+mod turn;
 mod upload;
 
 use std::path::Path;
@@ -33,8 +35,12 @@ use crate::{
     Backend, Directory, Entry, ErrorKind, Kind, Operation, Part, Readable, Result, Timestamp, Upload,
     UploadRequest, Usage,
 };
+use count::Need;
+use errand::Errands;
 use errno::{error, naming_error};
+use meter::Knowledge;
 use resolve::Root;
+use turn::{Turn, Turnstile};
 
 /// How paths are resolved beneath the root. Both ways refuse the same paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +121,8 @@ struct Store {
     options: LocalOptions,
     made: made::Made,
     meter: meter::Meter,
+    turnstile: Arc<Turnstile>,
+    errands: Arc<Errands>,
 }
 
 impl Local {
@@ -127,7 +135,8 @@ impl Local {
     pub fn open(root: impl AsRef<Path>, options: LocalOptions) -> Result<Local> {
         let root = Root::open(root.as_ref(), options.resolver).map_err(error)?;
         let (made, meter) = (made::Made::default(), meter::Meter::default());
-        Ok(Local { store: Arc::new(Store { root, options, made, meter }) })
+        let (turnstile, errands) = (Arc::default(), Arc::default());
+        Ok(Local { store: Arc::new(Store { root, options, made, meter, turnstile, errands }) })
     }
 
     /// A job on the store that has to do with one path.
@@ -138,6 +147,33 @@ impl Local {
     ) -> Operation<T> {
         let (store, path) = (Arc::clone(&self.store), path.clone());
         Operation::blocking(move || work(&store, &path))
+    }
+
+    /// A job that begins with a count, if there is `need` of one. While somebody else counts, it waits without a thread.
+    fn counted<T: Send + 'static>(
+        &self,
+        need: fn(&Store) -> Need,
+        work: impl FnOnce(Arc<Store>, Option<Turn>) -> Result<T> + Send + 'static,
+    ) -> Operation<T> {
+        let store = Arc::clone(&self.store);
+        // Not in the job: a job that finds out that it has to wait can only do so on its thread.
+        match need(&store) {
+            Need::Nothing => return Operation::blocking(move || work(store, None)),
+            Need::Count(turn) => return Operation::blocking(move || work(store, Some(turn))),
+            Need::Wait => {}
+        }
+        Operation::Pending(Box::pin(async move {
+            let turn = loop {
+                store.turnstile.free().await;
+                match need(&store) {
+                    Need::Nothing => break None,
+                    Need::Count(turn) => break Some(turn),
+                    Need::Wait => {}
+                }
+            };
+            let errands = Arc::clone(&store.errands);
+            errands.run(move || work(store, turn)).await
+        }))
     }
 }
 
@@ -435,8 +471,14 @@ impl Backend for Local {
     }
 
     fn open_upload(&self, request: UploadRequest) -> Operation<Box<dyn Upload>> {
-        let store = Arc::clone(&self.store);
-        Operation::blocking(move || upload::open(store, request))
+        if request.quota.is_none() {
+            let store = Arc::clone(&self.store);
+            return Operation::blocking(move || upload::open(store, request));
+        }
+        self.counted(Store::need, |store, turn| {
+            store.usage(turn).map_err(error)?;
+            upload::open(store, request)
+        })
     }
 
     fn make_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Operation<()> {
@@ -465,16 +507,17 @@ impl Backend for Local {
     }
 
     fn usage(&self) -> Operation<Usage> {
-        if let Some(usage) = self.store.meter.known() {
-            return Operation::Ready(Ok(usage));
+        if self.store.meter.knowledge() == Knowledge::Exact {
+            return Operation::Ready(Ok(self.store.meter.used()));
         }
-        let store = Arc::clone(&self.store);
-        Operation::blocking(move || store.usage().map_err(error))
+        self.counted(Store::need, |store, turn| store.usage(turn).map_err(error))
     }
 
     fn recount(&self) -> Operation<Usage> {
-        let store = Arc::clone(&self.store);
-        Operation::blocking(move || store.recount().map_err(error))
+        self.counted(Store::need_new, |store, turn| match turn {
+            Some(turn) => store.recount(&turn).map_err(error),
+            None => store.usage(None).map_err(error),
+        })
     }
 
     fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>> {

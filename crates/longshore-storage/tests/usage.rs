@@ -119,15 +119,19 @@ fn a_file_of_two_names_that_grows_is_counted_anew() {
     put(&store, "/log", b"0123456789").expect("it is stored");
     assert_eq!(check(&store, scratch.path()), Usage { bytes: 10, files: 1 });
     fs::hard_link(scratch.path().join("log"), scratch.path().join("same")).expect("a link is made");
-    store.recount().wait().expect("it is counted");
+    let recounted = || {
+        store.recount().wait().expect("it is counted");
+        check(&store, scratch.path())
+    };
+    recounted();
     commit(begin(&store, request("/log", UploadPlan::Append), b"abc"));
-    assert_eq!(check(&store, scratch.path()), Usage { bytes: 26, files: 2 });
+    assert_eq!(recounted(), Usage { bytes: 26, files: 2 });
     begin(&store, request("/log", UploadPlan::Append), b"abc")
         .expect("it opens")
         .abandon()
         .wait()
         .expect("it ends");
-    assert_eq!(check(&store, scratch.path()), Usage { bytes: 26, files: 2 });
+    assert_eq!(recounted(), Usage { bytes: 26, files: 2 });
     // It grows under both names, and both count.
     for quota in [28, 31, 32] {
         let mut upload =
@@ -135,8 +139,31 @@ fn a_file_of_two_names_that_grows_is_counted_anew() {
         let written = upload.write(b"1".to_vec()).wait().and_then(|_| upload.write(vec![0; 2]).wait());
         assert_eq!(written.is_ok(), quota == 32, "{quota}");
         upload.discard().wait().expect("it is given up");
-        assert_eq!(check(&store, scratch.path()), Usage { bytes: 26, files: 2 });
+        assert_eq!(recounted(), Usage { bytes: 26, files: 2 });
     }
+}
+
+#[test]
+fn a_file_of_two_names_does_not_keep_the_disk_busy() {
+    let scratch = Scratch::new();
+    let (store, root) = (open(scratch.path()), scratch.path());
+    put(&store, "/log", b"0123456789").expect("it is stored");
+    fs::hard_link(root.join("log"), root.join("same")).expect("a link is made");
+    store.usage().wait().expect("it is counted");
+    let begun = std::time::Instant::now();
+    for round in 1..=3 {
+        commit(begin(&store, request("/log", UploadPlan::Append), b"ab"));
+        // What only a count sees.
+        fs::write(root.join(format!("strange-{round}")), b"x").expect("a file is written");
+        commit(begin(&store, within(1000, "/log", UploadPlan::Append), b"c"));
+        let known = store.usage().wait().expect("it is known");
+        if begun.elapsed() < Duration::from_secs(1) {
+            // Counted at the first doubt, and not again.
+            assert_eq!(known, Usage { bytes: 20 + round * 6 + 1, files: 3 }, "in round {round}");
+        }
+    }
+    store.recount().wait().expect("it is counted");
+    check(&store, root);
 }
 
 /// Runs this very test again as a user whose rights are asked, which root's are not; whether it has.
@@ -245,6 +272,60 @@ fn moving_a_directory_out_of_reach_makes_no_room() {
     );
     store.rename(&path(&target), &path("/moved"), false).wait().expect("it is renamed back");
     check(&store, root);
+}
+
+#[test]
+fn who_waits_for_a_count_holds_no_thread() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path().join("old"), [0; 50]).expect("a file is written");
+    let upload = |store: &Local, name: &str| store.open_upload(within(100, name, UploadPlan::Replace));
+    for ends in [true, false] {
+        let store = open(scratch.path());
+        let first = upload(&store, "/first");
+        assert!(matches!(first, Operation::Blocking(_)), "one counts");
+        let waiting: Vec<_> = (0..100).map(|number| upload(&store, &format!("/{number}"))).collect();
+        let (usage, recount) = (store.usage(), store.recount());
+        assert!(waiting.iter().all(|operation| matches!(operation, Operation::Pending(_))));
+        assert!(matches!((&usage, &recount), (Operation::Pending(_), Operation::Pending(_))));
+        // Of those who wait, some go away.
+        let mut waiting = waiting.into_iter().map(|operation| {
+            let Operation::Pending(mut future) = operation else { unreachable!("they were looked at") };
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(future.as_mut().poll(&mut context).is_pending());
+            Operation::Pending(future)
+        });
+        drop(waiting.by_ref().take(50).collect::<Vec<_>>());
+        let waiting: Vec<_> = waiting.collect();
+        if ends {
+            first.wait().expect("it opens").discard().wait().expect("it is given up");
+        } else {
+            // Its session ended before its job began: somebody else has to count.
+            drop(first);
+        }
+        for operation in waiting {
+            operation.wait().expect("it opens").discard().wait().expect("it is given up");
+        }
+        for operation in [usage, recount] {
+            assert_eq!(operation.wait().expect("it is known"), Usage { bytes: 50, files: 1 });
+        }
+        assert!(matches!(upload(&store, "/later"), Operation::Blocking(_)), "nobody has to wait any more");
+    }
+}
+
+#[test]
+fn a_refusal_does_not_wait_for_a_count() {
+    let scratch = Scratch::new();
+    let store = open(scratch.path());
+    put(&store, "/file", &[0; 100]).expect("it is stored");
+    store.usage().wait().expect("it is counted");
+    let recount = store.recount();
+    fs::remove_file(scratch.path().join("file")).expect("the file is taken");
+    check_error(
+        store.open_upload(within(100, "/more", UploadPlan::Replace)).wait(),
+        ErrorKind::QuotaExceeded,
+    );
+    recount.wait().expect("it is counted");
+    commit(begin(&store, within(100, "/more", UploadPlan::Replace), &[0; 100]));
 }
 
 #[test]

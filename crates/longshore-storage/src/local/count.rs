@@ -6,44 +6,64 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, FileType, OFlags, Statx};
 use rustix::io::{Errno, Result};
 
-use super::meter::{Counting, usage_of};
+use super::meter::{Counting, Knowledge, usage_of};
+use super::turn::Turn;
 use super::{Store, attributes, kept, part};
 use crate::Usage;
-use crate::limits::{COUNT_ATTEMPTS, COUNT_PAUSE, COUNT_STEP_ENTRIES, RECOUNT_REST, RECOUNT_REST_FACTOR};
+use crate::limits::{COUNT_ATTEMPTS, COUNT_PAUSE, COUNT_STEP_ENTRIES};
+
+/// What has to be done before what is used is known well enough.
+pub(super) enum Need {
+    Nothing,
+    /// Counting, by whoever asked.
+    Count(Turn),
+    /// Somebody else counts.
+    Wait,
+}
 
 impl Store {
-    /// What is used, counted if it is not known.
-    pub(super) fn usage(&self) -> Result<Usage> {
-        if let Some(usage) = self.meter.known() {
-            return Ok(usage);
-        }
-        let _turn = self.meter.turn();
-        match self.meter.known() {
-            // Somebody else has counted while this one waited.
-            Some(usage) => Ok(usage),
-            None => self.count(),
+    /// What whoever wants to know what is used has to do first.
+    pub(super) fn need(&self) -> Need {
+        match self.meter.knowledge() {
+            Knowledge::Exact => Need::Nothing,
+            Knowledge::Doubtful => self.turnstile.take_rested().map_or(Need::Nothing, Need::Count),
+            Knowledge::Nothing => self.need_new(),
         }
     }
 
+    /// The same for a new count.
+    pub(super) fn need_new(&self) -> Need {
+        self.turnstile.take().map_or(Need::Wait, Need::Count)
+    }
+
+    /// What is used, after what was needed for that.
+    pub(super) fn usage(&self, turn: Option<Turn>) -> Result<Usage> {
+        match (turn, self.meter.knowledge()) {
+            (None, _) | (Some(_), Knowledge::Exact) => {}
+            (Some(turn), Knowledge::Doubtful) => self.provoked(&turn),
+            (Some(_turn), Knowledge::Nothing) => return self.count(),
+        }
+        Ok(self.meter.used())
+    }
+
     /// What is used, counted anew.
-    pub(super) fn recount(&self) -> Result<Usage> {
-        let _turn = self.meter.turn();
+    pub(super) fn recount(&self, _turn: &Turn) -> Result<Usage> {
         self.count()
     }
 
     /// Counts anew before something is refused, because another program may have taken files away. Not when that was
-    /// done a moment ago.
+    /// done a moment ago, nor while somebody else counts: whoever is over a quota must not hold a thread until then.
     pub(super) fn recount_before_refusal(&self) {
-        let mut turn = self.meter.turn();
-        let rested = turn.recounted.is_none_or(|(ended, took)| {
-            ended.elapsed() >= RECOUNT_REST.max(took.saturating_mul(RECOUNT_REST_FACTOR))
-        });
-        if rested {
-            let begun = Instant::now();
-            // When it fails, what was known before decides.
-            let _ = self.count();
-            turn.recounted = Some((Instant::now(), begun.elapsed()));
+        if let Some(turn) = self.turnstile.take_rested() {
+            self.provoked(&turn);
         }
+    }
+
+    fn provoked(&self, turn: &Turn) {
+        let begun = Instant::now();
+        // When it fails, what was known before decides.
+        let _ = self.count();
+        turn.provoked(begun);
     }
 
     fn count(&self) -> Result<Usage> {
@@ -246,7 +266,7 @@ mod tests {
                 None => disturbed += 1,
             }
             assert_eq!(
-                store.store.usage().expect("it can be counted"),
+                store.usage().wait().expect("it can be counted"),
                 found(&scratch.0),
                 "in round {round}"
             );
