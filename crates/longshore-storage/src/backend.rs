@@ -115,9 +115,9 @@ pub struct UploadRequest {
     /// What must have reached the disk when the commit succeeds.
     pub durability: Durability,
     /// What [`Backend::usage`] may come to; beyond it, [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded). The file
-    /// that will be replaced, and the owner's older part of that name, do not count: they go with the commit. Before
-    /// it refuses, the store counts anew, unless it is doing so or has done so a moment ago
-    /// ([`RECOUNT_REST`](crate::limits::RECOUNT_REST)).
+    /// that will be replaced, and the owner's older part of that name, do not count: they go with the commit. (While
+    /// it runs, more is on the disk: see [`Quota`].) Before it refuses, the store counts anew, unless it is doing so or has
+    /// done so a moment ago ([`RECOUNT_REST`](crate::limits::RECOUNT_REST)).
     ///
     /// Asked at the opening (a new file needs room for itself and for one octet), at each write, and again at the
     /// commit: what is finished never exceeds the quota, however many uploads run at once.

@@ -167,6 +167,7 @@ cases! {
         a_quota_is_exact_to_the_octet,
         a_quota_of_files_is_exact,
         what_is_replaced_is_credited,
+        what_is_replaced_makes_room_only_once,
         an_older_part_is_credited,
         going_on_counts_what_is_added,
         a_file_that_shrinks_takes_its_credit_along,
