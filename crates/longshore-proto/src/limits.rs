@@ -36,7 +36,8 @@ pub const LOGIN_DELAY_LIMIT_SECONDS: u64 = 10;
 pub const USER_NAME_LIMIT_BYTES: usize = 255;
 
 /// The permission bits that SITE CHMOD gives: those of owner, group and others, set-group-ID and sticky. Nothing that
-/// was uploaded should run as the user of the server, so set-user-ID is not among them.
+/// was uploaded should run as the user of the server, so set-user-ID is not among them. Set-group-ID is for directories:
+/// storage, which knows what a path leads to, refuses it to files.
 pub const FILE_MODE_BITS: u32 = 0o3777;
 /// The lowest port an active data connection may go to (RFC 2577 section 3).
 pub const ACTIVE_PORT_MINIMUM: u16 = 1024;

@@ -52,13 +52,23 @@ pub trait Backend: Send + Sync + 'static {
     fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Operation<()>;
 
     /// Sets the permission bits of a file or directory. At most `0o3777`: more is ignored, so nothing here ever makes
-    /// a program run as its owner.
+    /// a program run as its owner. Nor as its group: a file with `0o2000` is refused with
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), and so is the root, whatever the mode.
+    ///
+    /// A directory's owner keeps `0o700`, asked for or not: nobody locks itself or the server out of a directory here.
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()>;
 
     /// What all regular files beneath the root come to, kept and running parts included. Counted when first asked,
     /// then kept current by every operation of this store.
     ///
-    /// Links, devices and directories count nothing, nor does what stands in a directory that may not be listed.
+    /// Links, devices and directories count nothing, nor does what stands in a directory that may not be listed when
+    /// it is first counted. While something may not be looked at, no later count comes to less than was known:
+    /// closing a directory never makes room.
+    ///
+    /// A file of several names that is written to puts the whole in doubt, for nobody knows where its other names are.
+    /// Whoever asks next has it counted anew, but not within
+    /// [`RECOUNT_REST`](crate::limits::RECOUNT_REST) of the last such count: until then the doubtful number is told, and
+    /// quotas are held against it.
     fn usage(&self) -> Operation<Usage>;
 
     /// The same, counted anew: other programs, too, may take files away or bring some. Parts that nobody can resume
@@ -105,17 +115,17 @@ pub struct UploadRequest {
     /// What must have reached the disk when the commit succeeds.
     pub durability: Durability,
     /// What [`Backend::usage`] may come to; beyond it, [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded). The file
-    /// that will be replaced, and the owner's older part of that name, do not count: they go with the commit. Before
-    /// it refuses, the store counts anew, unless it has done so a moment ago
-    /// ([`RECOUNT_REST`](crate::limits::RECOUNT_REST)).
+    /// that will be replaced, and the owner's older part of that name, do not count: they go with the commit. (While
+    /// it runs, more is on the disk: see [`Quota`].) Before it refuses, the store counts anew, unless it is doing so or has
+    /// done so a moment ago ([`RECOUNT_REST`](crate::limits::RECOUNT_REST)).
     ///
     /// Asked at the opening (a new file needs room for itself and for one octet), at each write, and again at the
     /// commit: what is finished never exceeds the quota, however many uploads run at once.
     pub quota: Quota,
     /// The longest file that may come of it; beyond it, [`FileTooLarge`](crate::ErrorKind::FileTooLarge).
     pub file_limit_bytes: Option<u64>,
-    /// Permission bits of a new file, instead of the store's usual ones; at most `0o3777`, more is ignored. A file
-    /// that replaces another one gets the other one's.
+    /// Permission bits of a new file, instead of the store's usual ones; at most `0o1777`, more is ignored: no program
+    /// that was uploaded runs as its owner or group. A file that replaces another one gets the other one's.
     pub mode: Option<u32>,
 }
 

@@ -27,7 +27,7 @@ pub struct Subject<'a> {
     /// Makes a new, empty store.
     pub make: &'a dyn Fn() -> Box<dyn Backend>,
     /// Runs a future to its end, for stores that answer [`Operation::Pending`](crate::Operation::Pending). Without
-    /// it, such an operation must be ready at its first poll.
+    /// it, such an operation must need no executor ([`Operation::wait`](crate::Operation::wait)).
     pub block_on: Option<&'a dyn Fn(Errand<'_>)>,
     /// Names that the store keeps for itself: they must be refused everywhere.
     pub reserved_names: &'a [&'a [u8]],
@@ -167,6 +167,7 @@ cases! {
         a_quota_is_exact_to_the_octet,
         a_quota_of_files_is_exact,
         what_is_replaced_is_credited,
+        what_is_replaced_makes_room_only_once,
         an_older_part_is_credited,
         going_on_counts_what_is_added,
         a_file_that_shrinks_takes_its_credit_along,

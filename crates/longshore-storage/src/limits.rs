@@ -35,8 +35,8 @@ pub const ATTRIBUTE_LIMIT_BYTES: usize = 65_536;
 /// file system instead.
 pub const MADE_LIMIT: usize = 4096;
 
-/// The least time from one count before a refusal to the next: whoever is over a quota must not keep the disk busy by
-/// trying again.
+/// The least time from one count that somebody provoked, by a refusal or by writing to a file of several names, to the
+/// next: whoever is over a quota must not keep the disk busy by trying again.
 pub const RECOUNT_REST: Duration = Duration::from_secs(5);
 /// How many times as long as the count took that rest is at least, so that large trees are not counted all the time.
 pub const RECOUNT_REST_FACTOR: u32 = 20;
@@ -49,9 +49,17 @@ pub const COUNT_ATTEMPTS: u32 = 4;
 /// How often a part that somebody else is looking at is tried to be locked; each try lets other threads go first.
 pub const LOCK_ATTEMPTS: u32 = 1000;
 
+/// The mode bits that a file may have: none that make a program run as its owner or group.
+pub const FILE_MODE_BITS: u32 = 0o1777;
+/// The mode bits that a directory may have. There, set-group-ID only hands the group on to what is made in it.
+pub const DIRECTORY_MODE_BITS: u32 = 0o3777;
+/// The mode bits that setting a mode leaves to a directory's owner.
+pub const DIRECTORY_OWNER_BITS: u32 = 0o700;
+
 /// Entries per job of a listing: enough to make its cost small, few enough that the first ones leave early.
 pub const BATCH_ENTRIES: usize = 256;
 /// What a buffer without capacity is made to hold when it is read into.
 pub const DEFAULT_READ_BYTES: usize = 64 * 1024;
 
+const _: () = assert!(DIRECTORY_OWNER_BITS & !DIRECTORY_MODE_BITS == 0, "what is kept may be set");
 const _: () = assert!(KERNEL_ATTEMPTS < RESOLVE_ATTEMPTS, "the walk must get its turn");

@@ -3,13 +3,14 @@
 //! One descriptor of the root is held; every path is resolved beneath it (`resolve`), and what is then done goes
 //! by descriptors, never by the path again. Uploads are written to hidden parts beside their target (`part`,
 //! `kept`, `upload`) and renamed when they are whole (`finish`). What all files come to is counted once somebody asks
-//! (`meter`, `count`, `growth`).
+//! (`meter`, `count`, `growth`), by one at a time (`turn`, `errand`).
 //!
 //! Not in here: the rights of accounts. The operating system's rights of the process are the only ones asked.
 
 mod attributes;
 mod count;
 mod directory;
+mod errand;
 mod errno;
 mod finish;
 mod growth;
@@ -19,6 +20,7 @@ mod meter;
 mod part;
 mod read;
 mod resolve;
+mod turn;
 mod upload;
 
 use std::path::Path;
@@ -28,12 +30,17 @@ use longshore_path::VirtualPath;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
+use crate::limits::{DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, FILE_MODE_BITS};
 use crate::{
     Backend, Directory, Entry, ErrorKind, Kind, Operation, Part, Readable, Result, Timestamp, Upload,
     UploadRequest, Usage,
 };
+use count::Need;
+use errand::Errands;
 use errno::{error, naming_error};
+use meter::Knowledge;
 use resolve::Root;
+use turn::{Turn, Turnstile};
 
 /// How paths are resolved beneath the root. Both ways refuse the same paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +121,8 @@ struct Store {
     options: LocalOptions,
     made: made::Made,
     meter: meter::Meter,
+    turnstile: Arc<Turnstile>,
+    errands: Arc<Errands>,
 }
 
 impl Local {
@@ -126,7 +135,8 @@ impl Local {
     pub fn open(root: impl AsRef<Path>, options: LocalOptions) -> Result<Local> {
         let root = Root::open(root.as_ref(), options.resolver).map_err(error)?;
         let (made, meter) = (made::Made::default(), meter::Meter::default());
-        Ok(Local { store: Arc::new(Store { root, options, made, meter }) })
+        let (turnstile, errands) = (Arc::default(), Arc::default());
+        Ok(Local { store: Arc::new(Store { root, options, made, meter, turnstile, errands }) })
     }
 
     /// A job on the store that has to do with one path.
@@ -137,6 +147,33 @@ impl Local {
     ) -> Operation<T> {
         let (store, path) = (Arc::clone(&self.store), path.clone());
         Operation::blocking(move || work(&store, &path))
+    }
+
+    /// A job that begins with a count, if there is `need` of one. While somebody else counts, it waits without a thread.
+    fn counted<T: Send + 'static>(
+        &self,
+        need: fn(&Store) -> Need,
+        work: impl FnOnce(Arc<Store>, Option<Turn>) -> Result<T> + Send + 'static,
+    ) -> Operation<T> {
+        let store = Arc::clone(&self.store);
+        // Not in the job: a job that finds out that it has to wait can only do so on its thread.
+        match need(&store) {
+            Need::Nothing => return Operation::blocking(move || work(store, None)),
+            Need::Count(turn) => return Operation::blocking(move || work(store, Some(turn))),
+            Need::Wait => {}
+        }
+        Operation::Pending(Box::pin(async move {
+            let turn = loop {
+                store.turnstile.free().await;
+                match need(&store) {
+                    Need::Nothing => break None,
+                    Need::Count(turn) => break Some(turn),
+                    Need::Wait => {}
+                }
+            };
+            let errands = Arc::clone(&store.errands);
+            errands.run(move || work(store, turn)).await
+        }))
     }
 }
 
@@ -197,7 +234,8 @@ impl Store {
         check_new_name(path)?;
         let holder = path.parent().ok_or(ErrorKind::AlreadyExists)?;
         let place = self.root.parent(text(path)).map_err(error)?;
-        let mode = attributes::mode_bits(mode.unwrap_or(self.options.directory_mode & 0o777));
+        let mode = mode.unwrap_or(self.options.directory_mode & 0o777) & DIRECTORY_MODE_BITS;
+        let mode = Mode::from_raw_mode(mode);
         // Alone, so that nothing comes into it before it is known where that counts.
         let pass = self.meter.enter_alone();
         rustix::fs::mkdirat(&place.directory, &place.name, mode).map_err(naming_error)?;
@@ -334,13 +372,28 @@ impl Store {
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty()).map_err(error)?;
-        match attributes::file_type(&attributes::status(&found).map_err(error)?) {
-            FileType::RegularFile | FileType::Directory => {}
+        let status = attributes::status(&found).map_err(error)?;
+        let mode = match attributes::file_type(&status) {
+            FileType::Directory if self.is_root(&status).map_err(error)? => {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            FileType::Directory => mode & DIRECTORY_MODE_BITS | DIRECTORY_OWNER_BITS,
+            // Not left out as others are: who asks can take it from the answer.
+            FileType::RegularFile if mode & DIRECTORY_MODE_BITS & !FILE_MODE_BITS != 0 => {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            FileType::RegularFile => mode & FILE_MODE_BITS,
             // The resolution has seen no link here: it has just appeared.
             FileType::Symlink => return Err(ErrorKind::Busy.into()),
             _ => return Err(ErrorKind::NotAFile.into()),
-        }
-        attributes::set_mode_of(&found, &place, attributes::mode_bits(mode)).map_err(error)
+        };
+        attributes::set_mode_of(&found, &place, Mode::from_raw_mode(mode)).map_err(error)
+    }
+
+    /// By its identity: links lead to the root, too.
+    fn is_root(&self, status: &Statx) -> rustix::io::Result<bool> {
+        let root = self.root.open_at(b"", OFlags::PATH).and_then(attributes::status)?;
+        Ok(attributes::file_id(&root) == attributes::file_id(status))
     }
 
     fn free_space(&self, path: &VirtualPath) -> Result<Option<u64>> {
@@ -418,8 +471,14 @@ impl Backend for Local {
     }
 
     fn open_upload(&self, request: UploadRequest) -> Operation<Box<dyn Upload>> {
-        let store = Arc::clone(&self.store);
-        Operation::blocking(move || upload::open(store, request))
+        if request.quota.is_none() {
+            let store = Arc::clone(&self.store);
+            return Operation::blocking(move || upload::open(store, request));
+        }
+        self.counted(Store::need, |store, turn| {
+            store.usage(turn).map_err(error)?;
+            upload::open(store, request)
+        })
     }
 
     fn make_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Operation<()> {
@@ -448,16 +507,17 @@ impl Backend for Local {
     }
 
     fn usage(&self) -> Operation<Usage> {
-        if let Some(usage) = self.store.meter.known() {
-            return Operation::Ready(Ok(usage));
+        if self.store.meter.knowledge() == Knowledge::Exact {
+            return Operation::Ready(Ok(self.store.meter.used()));
         }
-        let store = Arc::clone(&self.store);
-        Operation::blocking(move || store.usage().map_err(error))
+        self.counted(Store::need, |store, turn| store.usage(turn).map_err(error))
     }
 
     fn recount(&self) -> Operation<Usage> {
-        let store = Arc::clone(&self.store);
-        Operation::blocking(move || store.recount().map_err(error))
+        self.counted(Store::need_new, |store, turn| match turn {
+            Some(turn) => store.recount(&turn).map_err(error),
+            None => store.usage(None).map_err(error),
+        })
     }
 
     fn free_space(&self, path: &VirtualPath) -> Operation<Option<u64>> {

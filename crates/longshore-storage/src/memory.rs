@@ -12,7 +12,9 @@ use std::time::SystemTime;
 
 use longshore_path::VirtualPath;
 
-use crate::limits::{BATCH_ENTRIES, DEFAULT_READ_BYTES};
+use crate::limits::{
+    BATCH_ENTRIES, DEFAULT_READ_BYTES, DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, FILE_MODE_BITS,
+};
 use crate::{
     Backend, Directory, Entry, ErrorKind, Operation, Part, Readable, Result, Timestamp, Upload,
     UploadRequest, Usage,
@@ -194,9 +196,16 @@ impl Backend for Memory {
 
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()> {
         self.ready(|tree| {
-            tree.find(path)?;
+            let mode = match tree.find(path)?.content {
+                Content::Directory if path.is_root() => return Err(ErrorKind::PermissionDenied.into()),
+                Content::Directory => mode & DIRECTORY_MODE_BITS | DIRECTORY_OWNER_BITS,
+                Content::File(_) if mode & DIRECTORY_MODE_BITS & !FILE_MODE_BITS != 0 => {
+                    return Err(ErrorKind::PermissionDenied.into());
+                }
+                Content::File(_) => mode & FILE_MODE_BITS,
+            };
             if let Some(node) = tree.nodes.get_mut(path) {
-                node.mode = mode & 0o3777;
+                node.mode = mode;
             }
             Ok(())
         })

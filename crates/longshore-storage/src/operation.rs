@@ -1,6 +1,9 @@
 //! How an operation of a back end comes to its result. No thread pool and no executor in here: the caller has them.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
 use crate::Result;
 
@@ -13,6 +16,7 @@ pub enum Operation<T> {
     Ready(Result<T>),
     /// Calling this gives the result; it may block for as long as a disk takes. It owns all it needs, so dropping
     /// the caller does not stop it.
+    /// Run it or drop it soon: others may be waiting for what it does.
     Blocking(Job<T>),
     /// Awaiting this gives the result; it never blocks the thread that polls it.
     Pending(Pin<Box<dyn Future<Output = Result<T>> + Send>>),
@@ -35,21 +39,29 @@ impl<T: Send + 'static> Operation<T> {
         }
     }
 
-    /// Runs the operation to its end on this thread. For tests and tools.
-    ///
-    /// # Panics
-    /// When a pending operation is not ready at the first poll: this is no executor.
+    /// Runs the operation to its end on this thread, which sleeps while it is pending. For tests and tools: futures
+    /// that need the executor of another library have to be given to that.
     pub fn wait(self) -> Result<T> {
-        match self {
-            Operation::Ready(result) => result,
-            Operation::Blocking(job) => job(),
-            Operation::Pending(mut future) => {
-                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-                match future.as_mut().poll(&mut context) {
-                    std::task::Poll::Ready(result) => result,
-                    std::task::Poll::Pending => panic!("wait() on an operation that needs an executor"),
-                }
+        let mut future = match self {
+            Operation::Ready(result) => return result,
+            Operation::Blocking(job) => return job(),
+            Operation::Pending(future) => future,
+        };
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(result) => return result,
+                Poll::Pending => std::thread::park(),
             }
         }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Unpark>) {
+        self.0.unpark();
     }
 }

@@ -10,6 +10,10 @@ pub struct Usage {
 }
 
 /// How much a tree may come to. `None` is no bound.
+///
+/// That is a bound on finished files. What an upload will replace makes room for it from the beginning, though it goes only
+/// with the commit, so while uploads run there is more on the disk: at most the quota once more (or the length of the one
+/// file to be replaced, where that is longer), however many uploads to however many names there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Of [`Usage::bytes`].
@@ -48,6 +52,10 @@ impl Usage {
         Usage { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
     }
 
+    pub(crate) fn larger(self, other: Usage) -> Usage {
+        Usage { bytes: self.bytes.max(other.bytes), files: self.files.max(other.files) }
+    }
+
     fn smaller(self, other: Usage) -> Usage {
         Usage { bytes: self.bytes.min(other.bytes), files: self.files.min(other.files) }
     }
@@ -79,6 +87,9 @@ impl Claim {
 /// A file and the part that will replace it both stand until the commit. The smaller of the two is *spared*: it will
 /// not be there in the end, so it is not held against other uploads. Since no more is spared than lies in running
 /// parts, what is finished never exceeds the quota, whichever of the uploads are committed.
+///
+/// Many uploads may be about to replace one file, or one that has gone since. So what is spared has no effect beyond the
+/// quota itself: all files within it can be replaced at once, and no more comes onto the disk than that takes.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) used: Usage,
@@ -88,8 +99,8 @@ pub(crate) struct Tally {
 impl Tally {
     /// Whether the upload may bring so many octets more.
     pub(crate) fn fits_bytes(&self, claim: &Claim, more: u64) -> bool {
-        let set_off = self.set_off(claim).bytes;
-        fits(claim.quota.bytes, self.used.bytes, set_off, more)
+        let others = self.spared.minus(claim.spared);
+        fits(claim.quota.bytes, self.used.bytes, others.bytes, claim.credit.bytes, more)
     }
 
     /// Whether nothing is exceeded as it is.
@@ -122,17 +133,18 @@ impl Tally {
     }
 
     fn fits_files(&self, claim: &Claim, more: u64) -> bool {
-        fits(claim.quota.files, self.used.files, self.set_off(claim).files, more)
-    }
-
-    /// What is used and does not count for this upload: all that it replaces, and what others will make up for.
-    fn set_off(&self, claim: &Claim) -> Usage {
-        self.spared.minus(claim.spared).plus(claim.credit)
+        let others = self.spared.minus(claim.spared);
+        fits(claim.quota.files, self.used.files, others.files, claim.credit.files, more)
     }
 }
 
-fn fits(limit: Option<u64>, used: u64, set_off: u64, more: u64) -> bool {
-    limit.is_none_or(|limit| u128::from(used) + u128::from(more) <= u128::from(limit) + u128::from(set_off))
+/// What is used and does not count for an upload: all that it replaces (`credit`), and what `others` will make up for;
+/// together no more than the limit, unless the one file is longer.
+fn fits(limit: Option<u64>, used: u64, others: u64, credit: u64, more: u64) -> bool {
+    limit.is_none_or(|limit| {
+        let set_off = others.saturating_add(credit).min(limit.max(credit));
+        u128::from(used) + u128::from(more) <= u128::from(limit) + u128::from(set_off)
+    })
 }
 
 #[cfg(test)]
@@ -160,6 +172,29 @@ mod tests {
         check(u64::MAX, 0, u64::MAX, false);
         // More than the quota by then, and less than it in the end.
         check(110, 50, 30, true);
+    }
+
+    #[track_caller]
+    fn check_spared(used: u64, others: u64, credit: u64, more: u64, expected: bool) {
+        assert_eq!(
+            fits(Some(100), used, others, credit, more),
+            expected,
+            "{used} − {others} − {credit} + {more}"
+        );
+    }
+
+    #[test]
+    fn no_more_is_spared_than_the_quota_or_the_one_file() {
+        check_spared(100, 50, 50, 100, true);
+        check_spared(100, 50, 50, 101, false);
+        check_spared(100, 60, 50, 100, true);
+        check_spared(100, 60, 50, 101, false);
+        check_spared(200, 10_000, 100, 0, true);
+        check_spared(200, 10_000, 100, 1, false);
+        // It was there before the quota was.
+        check_spared(300, 0, 300, 100, true);
+        check_spared(300, 50, 300, 101, false);
+        check_spared(0, u64::MAX, u64::MAX, 100, true);
     }
 
     #[test]

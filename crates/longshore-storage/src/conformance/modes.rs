@@ -12,13 +12,17 @@ fn put(kit: &Kit<'_>, name: &str, plan: UploadPlan, mode: Option<u32>) -> u32 {
 }
 
 pub(super) fn a_new_file_has_the_mode_that_was_asked_for(kit: &Kit<'_>) {
-    for (number, mode) in [0o600, 0o640, 0o666, 0o777, 0o400, 0o1644, 0o2750, 0o3777].into_iter().enumerate()
-    {
+    for (number, mode) in [0o600, 0o640, 0o666, 0o777, 0o400, 0o1644, 0o1777].into_iter().enumerate() {
         let name = format!("/{number}");
         assert_eq!(put(kit, &name, UploadPlan::Replace, Some(mode)), mode, "{mode:o}");
         assert_eq!(put(kit, &name, UploadPlan::Unique, Some(mode)), mode, "{mode:o}");
     }
-    assert_eq!(put(kit, "/set-user-id", UploadPlan::Replace, Some(0o6755)), 0o2755);
+    // Nothing that was uploaded runs as its owner or group.
+    for (number, mode) in [0o4755, 0o2755, 0o6755].into_iter().enumerate() {
+        for plan in [UploadPlan::Replace, UploadPlan::Unique] {
+            assert_eq!(put(kit, &format!("/set-id-{number}"), plan, Some(mode)), 0o755, "{mode:o}");
+        }
+    }
     let usual = put(kit, "/usual", UploadPlan::Replace, None);
     // What replaces a file is not new.
     kit.wait(kit.backend.set_mode(&path("/usual"), 0o604)).expect("the mode is set");
@@ -47,21 +51,37 @@ pub(super) fn a_new_directory_has_the_mode_that_was_asked_for(kit: &Kit<'_>) {
 pub(super) fn a_mode_is_set(kit: &Kit<'_>) {
     kit.put("/file", b"contents");
     kit.make_directory("/dir");
-    for name in ["/file", "/dir"] {
+    let set = |name: &str, mode| kit.wait(kit.backend.set_mode(&path(name), mode));
+    for (name, modes) in [
+        ("/file", &[0o700, 0o755, 0o1777, 0o400, 0o000, 0o777][..]),
+        ("/dir", &[0o700, 0o755, 0o1777, 0o2711, 0o3770, 0o777]),
+    ] {
         let before = kit.stat(name).expect("it is there");
-        for mode in [0o700, 0o755, 0o1777, 0o2711, 0o3770, 0o777] {
-            kit.wait(kit.backend.set_mode(&path(name), mode)).expect("the mode is set");
+        for &mode in modes {
+            set(name, mode).expect("the mode is set");
             assert_eq!(kit.stat(name).expect("it is there").mode, mode, "{mode:o}");
         }
-        kit.wait(kit.backend.set_mode(&path(name), 0o4755)).expect("the mode is set");
+        set(name, 0o4755).expect("the mode is set");
         let after = kit.stat(name).expect("it is there");
         assert_eq!(after.mode, 0o755, "nothing runs as its owner");
         assert_eq!((after.size, after.modified, after.id), (before.size, before.modified, before.id));
     }
     kit.check_contents("/file", b"contents");
-    check_error(kit.wait(kit.backend.set_mode(&path("/none"), 0o644)), ErrorKind::NotFound);
-    check_error(kit.wait(kit.backend.set_mode(&path("/none/file"), 0o644)), ErrorKind::NotFound);
-    check_error(kit.wait(kit.backend.set_mode(&path("/file/file"), 0o644)), ErrorKind::NotADirectory);
+    for mode in [0o2755, 0o6755, 0o3777] {
+        check_error(set("/file", mode), ErrorKind::PermissionDenied);
+    }
+    assert_eq!(kit.stat("/file").expect("it is there").mode, 0o755, "nothing runs as its group");
+    // Nobody locks itself out.
+    for (mode, expected) in [(0, 0o700), (0o300, 0o700), (0o555, 0o755), (0o2070, 0o2770)] {
+        set("/dir", mode).expect("the mode is set");
+        assert_eq!(kit.stat("/dir").expect("it is there").mode, expected, "{mode:o}");
+    }
+    let before = kit.stat("/").expect("the root is there").mode;
+    check_error(set("/", 0o777), ErrorKind::PermissionDenied);
+    assert_eq!(kit.stat("/").expect("the root is there").mode, before);
+    check_error(set("/none", 0o644), ErrorKind::NotFound);
+    check_error(set("/none/file", 0o644), ErrorKind::NotFound);
+    check_error(set("/file/file", 0o644), ErrorKind::NotADirectory);
     for name in kit.reserved_names {
         let path = path("/").join(name).expect("the subject's own names are valid");
         check_error(kit.wait(kit.backend.set_mode(&path, 0o644)), ErrorKind::NotFound);

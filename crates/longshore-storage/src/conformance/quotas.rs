@@ -118,6 +118,44 @@ pub(super) fn what_is_replaced_is_credited(kit: &Kit<'_>) {
     check_error(kit.wait(careful.write(vec![0; 11])), ErrorKind::QuotaExceeded);
 }
 
+pub(super) fn what_is_replaced_makes_room_only_once(kit: &Kit<'_>) {
+    let changes: [fn(&Kit<'_>); 2] = [
+        |_| {},
+        // The file that was to be replaced has gone, and the next upload is about another.
+        |kit| {
+            kit.remove("/file");
+            let _ = put(kit, within(HUNDRED, "/file", UploadPlan::Replace), 100);
+        },
+    ];
+    for change in changes {
+        kit.put("/file", &[0; 100]);
+        let mut uploads: Vec<Box<dyn Upload>> = Vec::new();
+        for _ in 0..20 {
+            if let Ok(mut upload) = kit.open(within(HUNDRED, "/file", UploadPlan::Replace)) {
+                // Refused or not, it stays open.
+                let _ = kit.wait(upload.write(vec![1; 100]));
+                uploads.push(upload);
+            }
+            change(kit);
+            let used = kit.usage().bytes;
+            assert!(used <= 200, "{used} octets, where 100 may replace 100");
+        }
+        drop(uploads);
+        put(kit, within(HUNDRED, "/file", UploadPlan::Replace), 100).expect("the old file makes room");
+        kit.check_usage(100, 1);
+    }
+    // All that the quota lets in can be replaced at once.
+    let names = ["/file", "/other"];
+    kit.put("/other", &[0; 100]);
+    let two = Quota { bytes: Some(200), files: Some(2) };
+    let uploads = names.map(|name| kit.begin(within(two, name, UploadPlan::Replace), &[4; 100]));
+    kit.check_usage(400, 4);
+    for upload in uploads {
+        kit.commit(upload);
+    }
+    kit.check_usage(200, 2);
+}
+
 pub(super) fn an_older_part_is_credited(kit: &Kit<'_>) {
     kit.cut("/file", &[0; 90]);
     check_error(put(kit, within(HUNDRED, "/other", UploadPlan::Replace), 11), ErrorKind::QuotaExceeded);

@@ -8,7 +8,7 @@ use rustix::fs::{
 use rustix::io::{Errno, Result};
 
 use super::resolve::Place;
-use crate::limits::ATTRIBUTE_LIMIT_BYTES;
+use crate::limits::{ATTRIBUTE_LIMIT_BYTES, FILE_MODE_BITS};
 use crate::{Entry, FileId, Kind, Timestamp};
 
 /// What an open descriptor is.
@@ -104,14 +104,9 @@ pub(super) fn inherit(file: &OwnedFd, place: &Place, old: &Statx) {
     copy_extended(file, place);
 }
 
-/// Sets the permission bits, where the file system has any.
+/// Sets the permission bits of a file, where the file system has any.
 pub(super) fn set_mode(file: &OwnedFd, mode: u32) {
-    let _ = rustix::fs::fchmod(file, mode_bits(mode));
-}
-
-/// The bits that may be set: never those that make a program run as its owner.
-pub(super) fn mode_bits(mode: u32) -> Mode {
-    Mode::from_raw_mode(mode & 0o3777)
+    let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(mode & FILE_MODE_BITS));
 }
 
 /// Sets the permission bits of what was `found` (`O_PATH`) at the place, whatever stands there now.

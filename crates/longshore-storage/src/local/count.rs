@@ -6,44 +6,64 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, FileType, OFlags, Statx};
 use rustix::io::{Errno, Result};
 
-use super::meter::{Counting, usage_of};
+use super::meter::{Counting, Knowledge, usage_of};
+use super::turn::Turn;
 use super::{Store, attributes, kept, part};
 use crate::Usage;
-use crate::limits::{COUNT_ATTEMPTS, COUNT_PAUSE, COUNT_STEP_ENTRIES, RECOUNT_REST, RECOUNT_REST_FACTOR};
+use crate::limits::{COUNT_ATTEMPTS, COUNT_PAUSE, COUNT_STEP_ENTRIES};
+
+/// What has to be done before what is used is known well enough.
+pub(super) enum Need {
+    Nothing,
+    /// Counting, by whoever asked.
+    Count(Turn),
+    /// Somebody else counts.
+    Wait,
+}
 
 impl Store {
-    /// What is used, counted if it is not known.
-    pub(super) fn usage(&self) -> Result<Usage> {
-        if let Some(usage) = self.meter.known() {
-            return Ok(usage);
-        }
-        let _turn = self.meter.turn();
-        match self.meter.known() {
-            // Somebody else has counted while this one waited.
-            Some(usage) => Ok(usage),
-            None => self.count(),
+    /// What whoever wants to know what is used has to do first.
+    pub(super) fn need(&self) -> Need {
+        match self.meter.knowledge() {
+            Knowledge::Exact => Need::Nothing,
+            Knowledge::Doubtful => self.turnstile.take_rested().map_or(Need::Nothing, Need::Count),
+            Knowledge::Nothing => self.need_new(),
         }
     }
 
+    /// The same for a new count.
+    pub(super) fn need_new(&self) -> Need {
+        self.turnstile.take().map_or(Need::Wait, Need::Count)
+    }
+
+    /// What is used, after what was needed for that.
+    pub(super) fn usage(&self, turn: Option<Turn>) -> Result<Usage> {
+        match (turn, self.meter.knowledge()) {
+            (None, _) | (Some(_), Knowledge::Exact) => {}
+            (Some(turn), Knowledge::Doubtful) => self.provoked(&turn),
+            (Some(_turn), Knowledge::Nothing) => return self.count(),
+        }
+        Ok(self.meter.used())
+    }
+
     /// What is used, counted anew.
-    pub(super) fn recount(&self) -> Result<Usage> {
-        let _turn = self.meter.turn();
+    pub(super) fn recount(&self, _turn: &Turn) -> Result<Usage> {
         self.count()
     }
 
     /// Counts anew before something is refused, because another program may have taken files away. Not when that was
-    /// done a moment ago.
+    /// done a moment ago, nor while somebody else counts: whoever is over a quota must not hold a thread until then.
     pub(super) fn recount_before_refusal(&self) {
-        let mut turn = self.meter.turn();
-        let rested = turn.recounted.is_none_or(|(ended, took)| {
-            ended.elapsed() >= RECOUNT_REST.max(took.saturating_mul(RECOUNT_REST_FACTOR))
-        });
-        if rested {
-            let begun = Instant::now();
-            // When it fails, what was known before decides.
-            let _ = self.count();
-            turn.recounted = Some((Instant::now(), begun.elapsed()));
+        if let Some(turn) = self.turnstile.take_rested() {
+            self.provoked(&turn);
         }
+    }
+
+    fn provoked(&self, turn: &Turn) {
+        let begun = Instant::now();
+        // When it fails, what was known before decides.
+        let _ = self.count();
+        turn.provoked(begun);
     }
 
     fn count(&self) -> Result<Usage> {
@@ -80,11 +100,17 @@ impl Store {
         let directory = match self.root.open_at(text, flags) {
             Ok(directory) => directory,
             // Removed or closed by somebody else, or deeper than any path of this store leads.
-            Err(errno) if !text.is_empty() && is_out_of_reach(errno) => return Ok(0),
+            Err(errno) if !text.is_empty() => return skip(counting, errno).map(|()| 0),
+            Err(errno) => return Err(errno),
+        };
+        let entries = match Dir::read_from(&directory) {
+            Ok(entries) => entries,
+            // It may be read and not searched.
+            Err(errno) if !text.is_empty() => return skip(counting, errno).map(|()| 0),
             Err(errno) => return Err(errno),
         };
         let (mut looked_at, mut usage) = (0, Usage::default());
-        for entry in Dir::read_from(&directory)? {
+        for entry in entries {
             let entry = match entry {
                 // It was removed while it was read: that was all.
                 Err(Errno::NOENT) => break,
@@ -109,9 +135,7 @@ impl Store {
                 }
                 Ok(status) if is_orphan(&directory, name, &status) => {}
                 Ok(status) => usage = usage.plus(usage_of(&status)),
-                Err(Errno::NOENT) => {}
-                Err(errno) if is_out_of_reach(errno) => {}
-                Err(errno) => return Err(errno),
+                Err(errno) => skip(counting, errno)?,
             }
         }
         counting.counted(attributes::file_id(&attributes::status(&directory)?), usage);
@@ -124,17 +148,17 @@ fn is_orphan(directory: &OwnedFd, name: &[u8], status: &Statx) -> bool {
     part::is_reserved(name) && kept::remove_orphan(directory, name, status)
 }
 
-fn is_out_of_reach(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::NOENT
-            | Errno::NOTDIR
-            | Errno::LOOP
-            | Errno::ACCESS
-            | Errno::PERM
-            | Errno::XDEV
-            | Errno::NAMETOOLONG
-    )
+/// Leaves out what cannot be looked at for this reason; an error where that is no reason.
+fn skip(counting: &Counting<'_>, errno: Errno) -> Result<()> {
+    match errno {
+        // It is not there any more.
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV => Ok(()),
+        Errno::ACCESS | Errno::PERM | Errno::NAMETOOLONG => {
+            counting.incomplete();
+            Ok(())
+        }
+        errno => Err(errno),
+    }
 }
 
 fn below(text: &[u8], name: &[u8]) -> Vec<u8> {
@@ -242,7 +266,7 @@ mod tests {
                 None => disturbed += 1,
             }
             assert_eq!(
-                store.store.usage().expect("it can be counted"),
+                store.usage().wait().expect("it can be counted"),
                 found(&scratch.0),
                 "in round {round}"
             );

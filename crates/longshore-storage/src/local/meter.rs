@@ -8,7 +8,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
@@ -22,7 +21,6 @@ use crate::{FileId, Usage};
 pub(super) struct Meter {
     gate: RwLock<Activity>,
     state: Mutex<State>,
-    turn: Mutex<Turn>,
 }
 
 /// What goes on behind the gate. Changes only while somebody is there alone.
@@ -37,9 +35,19 @@ struct Activity {
 #[derive(Default)]
 struct State {
     tally: Tally,
-    /// Whether what is used is known. Not before the first count, nor when a change cannot be followed.
-    known: bool,
+    knowledge: Knowledge,
     walk: Walk,
+}
+
+/// How well what is used is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Knowledge {
+    /// Nobody has counted yet.
+    #[default]
+    Nothing,
+    /// Something has changed that cannot be followed.
+    Doubtful,
+    Exact,
 }
 
 /// A count under way.
@@ -49,13 +57,8 @@ struct Walk {
     used: Usage,
     /// A directory has moved, perhaps from where it was to be counted to where nobody looks any more.
     disturbed: bool,
-}
-
-/// Held by who counts, so that one does at a time.
-#[derive(Default)]
-pub(super) struct Turn {
-    /// When a count before a refusal ended last, and how long it took.
-    pub(super) recounted: Option<(Instant, Duration)>,
+    /// Something may not be looked at, so there is more than was seen.
+    incomplete: bool,
 }
 
 impl Meter {
@@ -80,14 +83,13 @@ impl Meter {
         Pass { meter: self, activity: *guard, _guard: Guard::Alone(guard), held: None }
     }
 
-    /// What is used, if that is known.
-    pub(super) fn known(&self) -> Option<Usage> {
-        let state = self.state();
-        state.known.then_some(state.tally.used)
+    /// What is used, as far as it is known.
+    pub(super) fn used(&self) -> Usage {
+        self.state().tally.used
     }
 
-    pub(super) fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn knowledge(&self) -> Knowledge {
+        self.state().knowledge
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,10 +227,13 @@ impl Pass<'_> {
         self.meter.state().walk.disturbed = true;
     }
 
-    /// What has changed under other names is not known: whoever asks next has to count.
+    /// What has changed under other names is not known: whoever asks next has to count, unless that was done a moment
+    /// ago.
     pub(super) fn doubt(&self) {
         let mut state = self.meter.state();
-        state.known = false;
+        if state.knowledge == Knowledge::Exact {
+            state.knowledge = Knowledge::Doubtful;
+        }
         state.walk.disturbed = true;
     }
 
@@ -287,13 +292,27 @@ impl<'a> Counting<'a> {
         state.walk.used = state.walk.used.plus(usage);
     }
 
+    /// Something beneath the root may not be looked at.
+    pub(super) fn incomplete(&self) {
+        self.meter.state().walk.incomplete = true;
+    }
+
     /// All has been seen, in `last` the rest of it: what is used, unless the count was disturbed.
+    ///
+    /// What cannot be seen can have been closed since it was counted, by those whom it counts for. So an incomplete
+    /// count never comes to less than is known.
     pub(super) fn finish(self, last: Pass<'_>) -> Option<Usage> {
         let mut state = self.meter.state();
-        let used = (!state.walk.disturbed).then_some(state.walk.used);
+        let used = match &state.walk {
+            Walk { disturbed: true, .. } => None,
+            Walk { incomplete: true, used, .. } if state.knowledge != Knowledge::Nothing => {
+                Some(used.larger(state.tally.used))
+            }
+            Walk { used, .. } => Some(*used),
+        };
         if let Some(used) = used {
             state.tally.used = used;
-            state.known = true;
+            state.knowledge = Knowledge::Exact;
         }
         drop(state);
         // The end of the count goes through the gate too.

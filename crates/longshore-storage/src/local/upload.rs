@@ -73,11 +73,11 @@ impl Start {
     }
 }
 
+/// Where there is a quota, what is used must be known.
 pub(super) fn open(store: Arc<Store>, request: UploadRequest) -> Result<Box<dyn Upload>> {
     if request.quota.is_none() {
         return open_once(store, request);
     }
-    store.usage().map_err(error)?;
     match open_once(Arc::clone(&store), request.clone()) {
         Err(failure) if failure.kind == ErrorKind::QuotaExceeded => {
             store.recount_before_refusal();

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use longshore_path::VirtualPath;
-use longshore_storage::{Backend, Result, Upload, UploadPlan, UploadRequest};
+use longshore_storage::local::Local;
+use longshore_storage::{Backend, Durability, Quota, Result, Upload, UploadPlan, UploadRequest, Usage};
 use rustix::fs::CWD;
 
 /// A directory that vanishes with its value.
@@ -164,6 +165,44 @@ pub(crate) fn check_error<T>(result: Result<T>, expected: longshore_storage::Err
         Ok(_) => panic!("succeeded instead of: {expected}"),
         Err(error) => assert_eq!(error.kind, expected, "{error}"),
     }
+}
+
+/// As `find ROOT -type f` does it.
+pub(crate) fn found(directory: &Path) -> Usage {
+    let mut usage = Usage::default();
+    for entry in fs::read_dir(directory).expect("the directory opens") {
+        let entry = entry.expect("an entry is read");
+        let metadata = entry.metadata().expect("the entry is there");
+        if metadata.is_dir() {
+            let below = found(&entry.path());
+            usage = Usage { bytes: usage.bytes + below.bytes, files: usage.files + below.files };
+        } else if metadata.is_file() {
+            usage = Usage { bytes: usage.bytes + metadata.len(), files: usage.files + 1 };
+        }
+    }
+    usage
+}
+
+/// What is known, what is counted and what stands on the disk are the same.
+#[track_caller]
+pub(crate) fn check(store: &Local, root: &Path) -> Usage {
+    let known = store.usage().wait().expect("it is known");
+    assert_eq!(known, found(root), "what is known is not what is there");
+    assert_eq!(store.recount().wait().expect("it is counted"), known, "what is counted is not what is there");
+    known
+}
+
+pub(crate) fn within(bytes: u64, name: &str, plan: UploadPlan) -> UploadRequest {
+    UploadRequest {
+        quota: Quota { bytes: Some(bytes), files: None },
+        durability: Durability::None,
+        ..request(name, plan)
+    }
+}
+
+#[track_caller]
+pub(crate) fn commit(upload: Result<Box<dyn Upload>>) {
+    upload.expect("it fits").commit().wait().expect("it is stored");
 }
 
 /// For a test that this machine does not allow: says so, and fails where everything has to run.
