@@ -50,7 +50,7 @@ pub const COUNT_ATTEMPTS: u32 = 4;
 pub const LOCK_ATTEMPTS: u32 = 1000;
 
 /// The mode bits that a file may have: none that make a program run as its owner or group.
-pub const FILE_MODE_BITS: u32 = 0o1777;
+pub const REGULAR_FILE_MODE_BITS: u32 = 0o1777;
 /// The mode bits that a directory may have. There, set-group-ID only hands the group on to what is made in it.
 pub const DIRECTORY_MODE_BITS: u32 = 0o3777;
 /// The mode bits that setting a mode leaves to a directory's owner.

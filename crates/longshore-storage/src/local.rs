@@ -30,7 +30,7 @@ use longshore_path::VirtualPath;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
-use crate::limits::{DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, FILE_MODE_BITS};
+use crate::limits::{DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, REGULAR_FILE_MODE_BITS};
 use crate::{
     Backend, Directory, Entry, ErrorKind, Kind, Operation, Part, Readable, Result, Timestamp, Upload,
     UploadRequest, Usage,
@@ -379,10 +379,10 @@ impl Store {
             }
             FileType::Directory => mode & DIRECTORY_MODE_BITS | DIRECTORY_OWNER_BITS,
             // Not left out as others are: who asks can take it from the answer.
-            FileType::RegularFile if mode & DIRECTORY_MODE_BITS & !FILE_MODE_BITS != 0 => {
+            FileType::RegularFile if mode & DIRECTORY_MODE_BITS & !REGULAR_FILE_MODE_BITS != 0 => {
                 return Err(ErrorKind::PermissionDenied.into());
             }
-            FileType::RegularFile => mode & FILE_MODE_BITS,
+            FileType::RegularFile => mode & REGULAR_FILE_MODE_BITS,
             // The resolution has seen no link here: it has just appeared.
             FileType::Symlink => return Err(ErrorKind::Busy.into()),
             _ => return Err(ErrorKind::NotAFile.into()),

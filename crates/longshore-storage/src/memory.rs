@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use longshore_path::VirtualPath;
 
 use crate::limits::{
-    BATCH_ENTRIES, DEFAULT_READ_BYTES, DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, FILE_MODE_BITS,
+    BATCH_ENTRIES, DEFAULT_READ_BYTES, DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, REGULAR_FILE_MODE_BITS,
 };
 use crate::{
     Backend, Directory, Entry, ErrorKind, Operation, Part, Readable, Result, Timestamp, Upload,
@@ -199,10 +199,10 @@ impl Backend for Memory {
             let mode = match tree.find(path)?.content {
                 Content::Directory if path.is_root() => return Err(ErrorKind::PermissionDenied.into()),
                 Content::Directory => mode & DIRECTORY_MODE_BITS | DIRECTORY_OWNER_BITS,
-                Content::File(_) if mode & DIRECTORY_MODE_BITS & !FILE_MODE_BITS != 0 => {
+                Content::File(_) if mode & DIRECTORY_MODE_BITS & !REGULAR_FILE_MODE_BITS != 0 => {
                     return Err(ErrorKind::PermissionDenied.into());
                 }
-                Content::File(_) => mode & FILE_MODE_BITS,
+                Content::File(_) => mode & REGULAR_FILE_MODE_BITS,
             };
             if let Some(node) = tree.nodes.get_mut(path) {
                 node.mode = mode;

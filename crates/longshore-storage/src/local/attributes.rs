@@ -8,7 +8,7 @@ use rustix::fs::{
 use rustix::io::{Errno, Result};
 
 use super::resolve::Place;
-use crate::limits::{ATTRIBUTE_LIMIT_BYTES, FILE_MODE_BITS};
+use crate::limits::{ATTRIBUTE_LIMIT_BYTES, REGULAR_FILE_MODE_BITS};
 use crate::{Entry, FileId, Kind, Timestamp};
 
 /// What an open descriptor is.
@@ -106,7 +106,7 @@ pub(super) fn inherit(file: &OwnedFd, place: &Place, old: &Statx) {
 
 /// Sets the permission bits of a file, where the file system has any.
 pub(super) fn set_mode(file: &OwnedFd, mode: u32) {
-    let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(mode & FILE_MODE_BITS));
+    let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(mode & REGULAR_FILE_MODE_BITS));
 }
 
 /// Sets the permission bits of what was `found` (`O_PATH`) at the place, whatever stands there now.

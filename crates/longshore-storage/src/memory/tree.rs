@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use longshore_path::VirtualPath;
 
-use crate::limits::{DIRECTORY_MODE_BITS, FILE_MODE_BITS};
+use crate::limits::{DIRECTORY_MODE_BITS, REGULAR_FILE_MODE_BITS};
 use crate::usage::{Claim, Tally};
 use crate::{Entry, ErrorKind, FileId, Kind, Result, Timestamp, Usage};
 
@@ -139,7 +139,7 @@ impl Tree {
     pub(super) fn put(&mut self, path: &VirtualPath, content: Content, mode: u32) {
         let bits = match content {
             Content::Directory => DIRECTORY_MODE_BITS,
-            Content::File(_) => FILE_MODE_BITS,
+            Content::File(_) => REGULAR_FILE_MODE_BITS,
         };
         let node = Node { id: self.next_id, modified: self.now(), mode: mode & bits, content };
         self.next_id += 1;
