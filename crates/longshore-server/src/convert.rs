@@ -185,8 +185,7 @@ async fn attempt(
         }
         StorageOp::SetMode(path, mode) => {
             tenant.may(Permission::SetModes, &path)?;
-            pool.run(backend.set_mode(&path, mode)).await?;
-            StorageOutcome::Done
+            StorageOutcome::Mode(pool.run(backend.set_mode(&path, mode)).await?)
         }
         StorageOp::Quota => StorageOutcome::Quota(tenant.quota_status(pool).await?),
         StorageOp::Facts(path, facts) => {

@@ -56,7 +56,8 @@ pub trait Backend: Send + Sync + 'static {
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), and so is the root, whatever the mode.
     ///
     /// A directory's owner keeps `0o700`, asked for or not: nobody locks itself or the server out of a directory here.
-    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()>;
+    /// Gives the bits that it has now.
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<u32>;
 
     /// What all regular files beneath the root come to, kept and running parts included. Counted when first asked,
     /// then kept current by every operation of this store.

@@ -363,7 +363,7 @@ impl Store {
         rustix::fs::utimensat(&place.directory, &place.name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(error)
     }
 
-    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<()> {
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<u32> {
         check_name(path)?;
         let place = self.root.target(text(path)).map_err(error)?;
         // A link may lead to a name of the store's own.
@@ -387,7 +387,8 @@ impl Store {
             FileType::Symlink => return Err(ErrorKind::Busy.into()),
             _ => return Err(ErrorKind::NotAFile.into()),
         };
-        attributes::set_mode_of(&found, &place, Mode::from_raw_mode(mode)).map_err(error)
+        attributes::set_mode_of(&found, &place, Mode::from_raw_mode(mode)).map_err(error)?;
+        Ok(mode)
     }
 
     /// By its identity: links lead to the root, too.
@@ -502,7 +503,7 @@ impl Backend for Local {
         self.job(path, move |store, path| store.set_modified(path, modified))
     }
 
-    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()> {
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<u32> {
         self.job(path, move |store, path| store.set_mode(path, mode))
     }
 

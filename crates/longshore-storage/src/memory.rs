@@ -194,7 +194,7 @@ impl Backend for Memory {
         })
     }
 
-    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()> {
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<u32> {
         self.ready(|tree| {
             let mode = match tree.find(path)?.content {
                 Content::Directory if path.is_root() => return Err(ErrorKind::PermissionDenied.into()),
@@ -207,7 +207,7 @@ impl Backend for Memory {
             if let Some(node) = tree.nodes.get_mut(path) {
                 node.mode = mode;
             }
-            Ok(())
+            Ok(mode)
         })
     }
 

@@ -371,7 +371,8 @@ impl Session {
                 self.push(Output::Event(Event::Changed { verb, path, to: None }));
                 self.answer(verb, reply);
             }
-            (Then::AnswerMode { path, mode }, _) => {
+            (Then::AnswerMode { path, mode }, outcome) => {
+                let mode = if let StorageOutcome::Mode(set) = outcome { set } else { mode };
                 let reply = Reply::new(Situation::FileModeSet).with("path", &path);
                 self.push(Output::Event(Event::Changed { verb, path, to: None }));
                 self.answer(verb, reply.with("mode", format!("{mode:04o}")));

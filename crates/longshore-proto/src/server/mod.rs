@@ -236,7 +236,7 @@ pub enum StorageOp {
     Modified(VirtualPath),
     /// Answered by `Done`.
     SetModified(VirtualPath, UnixTime),
-    /// Answered by `Done`.
+    /// Answered by `Mode`.
     SetMode(VirtualPath, u32),
     /// The quota of the account. Answered by `Quota`.
     Quota,
@@ -306,6 +306,8 @@ pub enum StorageOutcome {
     TooMany,
     /// Octets; `None` where nobody knows.
     FreeSpace(Option<u64>),
+    /// The permission bits that it has now, which may be others than were asked for.
+    Mode(u32),
     /// How much of it is used; `None` without a quota.
     Quota(Option<QuotaStatus>),
     /// It is open.

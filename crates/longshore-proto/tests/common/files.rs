@@ -127,7 +127,7 @@ impl Files {
             }
             StorageOp::Size(path) => self.file(path).map(|(size, _)| StorageOutcome::Size(size)),
             StorageOp::Modified(path) => self.file(path).map(|(_, time)| StorageOutcome::Modified(time)),
-            StorageOp::SetMode(path, _) => self.there(path).map(|_| StorageOutcome::Done),
+            StorageOp::SetMode(path, mode) => self.there(path).map(|_| StorageOutcome::Mode(*mode)),
             StorageOp::Quota => Ok(StorageOutcome::Quota(self.quota)),
             StorageOp::SetModified(path, time) => {
                 let (size, _) = self.file(path)?;

@@ -138,7 +138,7 @@ impl Backend for Odd {
         self.apply("set_modified", path, || self.memory.set_modified(path, modified))
     }
 
-    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<()> {
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Operation<u32> {
         self.apply("set_mode", path, || self.memory.set_mode(path, mode))
     }
 

@@ -172,6 +172,12 @@ fn modes_of_what_is_made_and_changed() {
     client.command("SITE CHMOD 600 file", Situation::FileModeSet);
     client.command("SITE CHMOD 2770 dir", Situation::FileModeSet);
     assert_eq!((mode("file"), mode("dir")), (0o600, 0o2770));
+    // Nobody locks itself out, and the answer says what was done.
+    let text = client.command("SITE CHMOD 000 dir", Situation::FileModeSet).text();
+    assert!(text.ends_with("the mode 0700 now"), "{text}");
+    assert_eq!(mode("dir") & 0o777, 0o700);
+    client.command("SITE CHMOD 777 /", Situation::NoPermission);
+    client.command("SITE CHMOD 2755 file", Situation::NoPermission);
     client.command("SITE CHMOD 4755 file", Situation::BadArgument);
     client.command("SITE CHMOD 644 nothing", Situation::NotFound);
     let mut other = server.client();
