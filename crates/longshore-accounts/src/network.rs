@@ -72,11 +72,6 @@ impl Network {
         }
     }
 
-    /// Its first address.
-    pub fn address(&self) -> IpAddr {
-        self.network.addr()
-    }
-
     /// The network of an address that is canonical already.
     fn truncated(address: IpAddr, bits: u8) -> Option<Network> {
         IpNet::new(address, bits).ok().map(|network| Network { network: network.trunc() })

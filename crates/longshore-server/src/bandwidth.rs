@@ -16,10 +16,6 @@ use tokio::time::Instant;
 
 use crate::limits::{BANDWIDTH_CHUNK_LEAST_BYTES, BANDWIDTH_CHUNK_TIME, BANDWIDTH_CREDIT};
 
-/// The time that one grant can take at most, when a limit was lowered after it was asked for; the least chunk at one
-/// byte per second takes as long.
-const LONGEST_GRANT: Duration = Duration::from_secs(BANDWIDTH_CHUNK_LEAST_BYTES as u64);
-
 /// A limit, in bytes per second, that is shared.
 #[derive(Default)]
 pub(crate) struct Rate(Mutex<State>);
@@ -145,9 +141,7 @@ impl Turn<'_> {
             // by a wait for another limit.
             let credit = now.checked_sub(BANDWIDTH_CREDIT).unwrap_or(now);
             let begin = state.busy_until.map_or(now, |until| until.max(credit));
-            // More than a second's worth was asked for under a wider limit; the narrower one begins anew behind it.
-            let time = Duration::from_secs_f64(bytes as f64 / pace as f64).min(LONGEST_GRANT);
-            state.busy_until = Some(begin + time);
+            state.busy_until = Some(begin + Duration::from_secs_f64(bytes as f64 / pace as f64));
         }
         state.clock = state.clock.max(self.had);
         Look::Granted

@@ -131,7 +131,7 @@ fn admit(shared: &Shared, active: &Active, connection: &Connection) -> Result<Se
                 .with("limit", u64::from(limits.connections_per_second_per_address)));
         }
     }
-    shared.seats.take(address, limits, limits.sessions_in_force())
+    shared.seats.take(address, limits, active.session_limit)
 }
 
 /// The session of a new connection; `None` when it is not served.

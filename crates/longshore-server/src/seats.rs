@@ -24,6 +24,8 @@ struct Taken {
     by_client: HashMap<Network, usize>,
     /// They stay for a while when nobody is logged in, because their limits of bandwidth reach over sessions.
     by_account: HashMap<Arc<str>, Arc<Crew>>,
+    /// How many of these there may be before they are looked through again.
+    forget_at: usize,
 }
 
 /// A session's place.
@@ -111,7 +113,7 @@ impl Seats {
 
 impl Taken {
     fn forget_idle_crews(&mut self) {
-        if self.by_account.len() < IDLE_ACCOUNTS {
+        if self.by_account.len() < self.forget_at.max(IDLE_ACCOUNTS) {
             return;
         }
         let now = Instant::now();
@@ -123,6 +125,8 @@ impl Taken {
                 || !crew.upload.is_idle(now)
                 || !crew.download.is_idle(now)
         });
+        // Where many are in use, each newcomer would look through all of them.
+        self.forget_at = 2 * self.by_account.len();
     }
 }
 
@@ -184,5 +188,23 @@ mod tests {
         let _other = seats.join(&Account::new("bert", "files")).expect("another account");
         drop(seat);
         let _seat = seats.join(&account).expect("the first has left");
+    }
+
+    /// Accounts that nobody uses leave when there are many, and those that are in use are not looked through each time.
+    #[test]
+    fn accounts_that_nobody_uses_are_forgotten() {
+        let seats = Seats::default();
+        let join = |number: usize| seats.join(&Account::new(format!("account-{number}"), "files"));
+        for number in 0..=IDLE_ACCOUNTS {
+            join(number).expect("there is no limit");
+        }
+        assert_eq!(seats.taken().by_account.len(), 1, "the last one made the others leave");
+        let held: Vec<CrewSeat> = (0..=IDLE_ACCOUNTS).map(|number| join(number).expect("no limit")).collect();
+        let taken = seats.taken();
+        assert!(
+            taken.by_account.len() >= held.len() && taken.forget_at >= 2 * (held.len() - 2),
+            "{}",
+            taken.forget_at
+        );
     }
 }

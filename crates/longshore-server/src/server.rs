@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -62,6 +61,8 @@ pub(crate) enum Phase {
 pub(crate) struct Active {
     pub(crate) config: Config,
     pub(crate) passive: PassivePool,
+    /// Sessions at once: no more than there are descriptors for, some kept for data connections and files.
+    pub(crate) session_limit: usize,
     policy: Arc<Policy>,
     /// The policy of connections from this machine itself, where clear passwords harm nobody and no NAT stands
     /// between.
@@ -107,6 +108,7 @@ impl Active {
                 ..policy.clone()
             }),
             policy: Arc::new(policy),
+            session_limit: sessions_for(config.limits.sessions, longshore_net::descriptor_limit()),
             config,
         })
     }
@@ -153,11 +155,6 @@ impl Limits {
     /// Whether the limits by address do not count for it.
     pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
         self.exempt.iter().any(|network: &Network| network.contains(address))
-    }
-
-    /// Sessions at once: no more than there are descriptors for, some kept for data connections and files.
-    pub(crate) fn sessions_in_force(&self) -> usize {
-        sessions_for(self.sessions, longshore_net::descriptor_limit())
     }
 }
 
@@ -289,12 +286,7 @@ impl Control {
 
     /// Sessions at once as the newest configuration and the descriptors of this process allow.
     pub fn session_limit(&self) -> usize {
-        self.shared.active().config.limits.sessions_in_force()
-    }
-
-    /// The passive ports of the newest configuration.
-    pub fn passive_ports(&self) -> RangeInclusive<u16> {
-        self.shared.active().config.passive_ports.clone()
+        self.shared.active().session_limit
     }
 }
 

@@ -27,13 +27,19 @@ impl Pool {
     }
 
     /// Runs an operation the way it wants to be run.
-    pub(crate) async fn run<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T> {
-        match operation {
-            Operation::Ready(result) => result,
-            Operation::Pending(future) => future.await,
-            Operation::Blocking(job) => {
-                block(&self.permits, job).await.unwrap_or_else(|| Err(ErrorKind::Failed.into()))
-            }
+    pub(crate) async fn run<T: Send + 'static>(&self, mut operation: Operation<T>) -> Result<T> {
+        loop {
+            return match operation {
+                Operation::Ready(result) => result,
+                Operation::Pending(future) => future.await,
+                Operation::Blocking(job) => {
+                    block(&self.permits, job).await.unwrap_or_else(|| Err(ErrorKind::Failed.into()))
+                }
+                Operation::Later(future) => {
+                    operation = future.await;
+                    continue;
+                }
+            };
         }
     }
 

@@ -3,14 +3,13 @@
 //! One descriptor of the root is held; every path is resolved beneath it (`resolve`), and what is then done goes
 //! by descriptors, never by the path again. Uploads are written to hidden parts beside their target (`part`,
 //! `kept`, `upload`) and renamed when they are whole (`finish`). What all files come to is counted once somebody asks
-//! (`meter`, `count`, `growth`), by one at a time (`turn`, `errand`).
+//! (`meter`, `count`, `growth`), by one at a time (`turn`).
 //!
 //! Not in here: the rights of accounts. The operating system's rights of the process are the only ones asked.
 
 mod attributes;
 mod count;
 mod directory;
-mod errand;
 mod errno;
 mod finish;
 mod growth;
@@ -36,7 +35,6 @@ use crate::{
     UploadRequest, Usage,
 };
 use count::Need;
-use errand::Errands;
 use errno::{error, naming_error};
 use meter::Knowledge;
 use resolve::Root;
@@ -122,7 +120,6 @@ struct Store {
     made: made::Made,
     meter: meter::Meter,
     turnstile: Arc<Turnstile>,
-    errands: Arc<Errands>,
 }
 
 impl Local {
@@ -135,8 +132,8 @@ impl Local {
     pub fn open(root: impl AsRef<Path>, options: LocalOptions) -> Result<Local> {
         let root = Root::open(root.as_ref(), options.resolver).map_err(error)?;
         let (made, meter) = (made::Made::default(), meter::Meter::default());
-        let (turnstile, errands) = (Arc::default(), Arc::default());
-        Ok(Local { store: Arc::new(Store { root, options, made, meter, turnstile, errands }) })
+        let turnstile = Arc::default();
+        Ok(Local { store: Arc::new(Store { root, options, made, meter, turnstile }) })
     }
 
     /// A job on the store that has to do with one path.
@@ -162,7 +159,7 @@ impl Local {
             Need::Count(turn) => return Operation::blocking(move || work(store, Some(turn))),
             Need::Wait => {}
         }
-        Operation::Pending(Box::pin(async move {
+        Operation::Later(Box::pin(async move {
             let turn = loop {
                 store.turnstile.free().await;
                 match need(&store) {
@@ -171,8 +168,7 @@ impl Local {
                     Need::Wait => {}
                 }
             };
-            let errands = Arc::clone(&store.errands);
-            errands.run(move || work(store, turn)).await
+            Operation::blocking(move || work(store, turn))
         }))
     }
 }

@@ -20,6 +20,8 @@ pub enum Operation<T> {
     Blocking(Job<T>),
     /// Awaiting this gives the result; it never blocks the thread that polls it.
     Pending(Pin<Box<dyn Future<Output = Result<T>> + Send>>),
+    /// Awaiting this gives the operation to go on with: for what has to wait without a thread before it may block one.
+    Later(Pin<Box<dyn Future<Output = Operation<T>> + Send>>),
 }
 
 impl<T: Send + 'static> Operation<T> {
@@ -36,24 +38,29 @@ impl<T: Send + 'static> Operation<T> {
             Operation::Pending(future) => {
                 Operation::Pending(Box::pin(async move { future.await.map(change) }))
             }
+            Operation::Later(future) => Operation::Later(Box::pin(async move { future.await.map(change) })),
         }
     }
 
     /// Runs the operation to its end on this thread, which sleeps while it is pending. For tests and tools: futures
     /// that need the executor of another library have to be given to that.
     pub fn wait(self) -> Result<T> {
-        let mut future = match self {
-            Operation::Ready(result) => return result,
-            Operation::Blocking(job) => return job(),
-            Operation::Pending(future) => future,
-        };
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            match future.as_mut().poll(&mut context) {
-                Poll::Ready(result) => return result,
-                Poll::Pending => std::thread::park(),
-            }
+        match self {
+            Operation::Ready(result) => result,
+            Operation::Blocking(job) => job(),
+            Operation::Pending(future) => park_on(future),
+            Operation::Later(future) => park_on(future).wait(),
+        }
+    }
+}
+
+fn park_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
         }
     }
 }

@@ -75,14 +75,14 @@ fn who_waits_for_a_count_holds_no_thread() {
         assert!(matches!(first, Operation::Blocking(_)), "one counts");
         let waiting: Vec<_> = (0..100).map(|number| upload(&store, &format!("/{number}"))).collect();
         let (usage, recount) = (store.usage(), store.recount());
-        assert!(waiting.iter().all(|operation| matches!(operation, Operation::Pending(_))));
-        assert!(matches!((&usage, &recount), (Operation::Pending(_), Operation::Pending(_))));
+        assert!(waiting.iter().all(|operation| matches!(operation, Operation::Later(_))));
+        assert!(matches!((&usage, &recount), (Operation::Later(_), Operation::Later(_))));
         // Of those who wait, some go away.
         let mut waiting = waiting.into_iter().map(|operation| {
-            let Operation::Pending(mut future) = operation else { unreachable!("they were looked at") };
+            let Operation::Later(mut future) = operation else { unreachable!("they were looked at") };
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(future.as_mut().poll(&mut context).is_pending());
-            Operation::Pending(future)
+            Operation::Later(future)
         });
         drop(waiting.by_ref().take(50).collect::<Vec<_>>());
         let waiting: Vec<_> = waiting.collect();

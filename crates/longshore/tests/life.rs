@@ -81,6 +81,22 @@ fn a_second_signal_ends_it_at_once_and_in_order() {
     assert!(server.ends_well());
 }
 
+/// A client that asks and never reads would have the end in order wait for it.
+#[test]
+fn a_third_signal_ends_it_on_the_spot() {
+    let directory = Directory::new("third");
+    let mut server = start(&directory, "3600", "28200-28219");
+    let (_idle, mut busy, _data) = idle_and_busy(&server);
+    let mut deaf = TcpStream::connect(server.address).expect("it listens");
+    deaf.write_all(&b"HELP\r\n".repeat(30_000)).expect("so little always goes");
+    server.signal("TERM");
+    server.wait_for("draining: ");
+    server.signal("TERM");
+    busy.expect(426);
+    server.signal("INT");
+    assert_eq!(server.exit_code(), Some(130), "as shells report an interrupt");
+}
+
 #[test]
 #[allow(clippy::print_stderr, reason = "whoever reads the results must know")]
 fn without_a_file_it_ends_with_its_terminal() {

@@ -5,12 +5,12 @@ use longshore_proto::server::{Ending, Event, Policy};
 
 use crate::common::{Scene, World, check, check_logged_in, logged_in};
 
-fn scene() -> Scene {
+pub(crate) fn scene() -> Scene {
     logged_in(Policy::default(), World::connection("192.0.2.1:2121", "192.0.2.7:40000"))
 }
 
 #[track_caller]
-fn ends(steps: &[(&str, &str)], why: Ending) {
+pub(crate) fn ends(steps: &[(&str, &str)], why: Ending) {
     let mut scene = scene();
     scene.play(steps);
     scene.play(&[("closed", "")]);
@@ -18,9 +18,9 @@ fn ends(steps: &[(&str, &str)], why: Ending) {
     scene.end();
 }
 
-const RUNNING: &[(&str, &str)] =
+pub(crate) const RUNNING: &[(&str, &str)] =
     &[("send", "PASV"), ("expect", "227"), ("transfer", "goes on 50"), ("send", "RETR a"), ("expect", "150")];
-const RECEIVING: &[(&str, &str)] =
+pub(crate) const RECEIVING: &[(&str, &str)] =
     &[("send", "PASV"), ("expect", "227"), ("transfer", "goes on 50"), ("send", "STOR x"), ("expect", "150")];
 
 #[test]

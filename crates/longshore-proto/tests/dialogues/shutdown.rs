@@ -3,33 +3,16 @@
 //! Not inside: what clients and time-outs end; those are `endings`.
 
 use longshore_proto::reply::Situation;
-use longshore_proto::server::{Ending, Event, Policy};
+use longshore_proto::server::Ending;
 
-use crate::common::{Scene, World, check, logged_in};
-
-fn scene() -> Scene {
-    logged_in(Policy::default(), World::connection("192.0.2.1:2121", "192.0.2.7:40000"))
-}
-
-#[track_caller]
-fn ends(steps: &[(&str, &str)], why: Ending) {
-    let mut scene = scene();
-    scene.play(steps);
-    scene.play(&[("closed", "")]);
-    assert_eq!(scene.world.events.last(), Some(&Event::Ended { why }), "{}", scene.world.log());
-    scene.end();
-}
+use crate::common::check;
+use crate::endings::{RECEIVING, RUNNING, ends, scene};
 
 const SAID: Ending = Ending::Said(Situation::Shutdown);
 const DRAIN: (&str, &str) = ("drain", "");
 const LAST: (&str, &str) = ("expect", "421 session.shutdown The server is shutting down");
 
 const ARRANGED: &[(&str, &str)] = &[("send", "PASV"), ("expect", "227")];
-const RUNNING: &[(&str, &str)] =
-    &[("send", "PASV"), ("expect", "227"), ("transfer", "goes on 50"), ("send", "RETR a"), ("expect", "150")];
-const RECEIVING: &[(&str, &str)] =
-    &[("send", "PASV"), ("expect", "227"), ("transfer", "goes on 50"), ("send", "STOR x"), ("expect", "150")];
-
 #[test]
 fn whoever_does_nothing_is_told_at_once() {
     ends(&[DRAIN, LAST], SAID);

@@ -99,6 +99,10 @@ fn a_right_password_is_refused_as_late_as_a_wrong_one() {
         server.advance(Duration::from_secs(1));
     }
     client.expect(Situation::LoginRejected);
+    // It was no guess, so it counts towards nothing: the next guess is the third, not the fourth.
+    let mut client = server.client();
+    fail(&server, &mut client, 3);
+    client.expect(Situation::LoginRejected);
 }
 
 /// What somebody who watches does wrong is not the end of the server.

@@ -329,11 +329,16 @@ impl Server {
 
     /// Waits for the end; whether it was a good one.
     pub fn ends_well(&mut self) -> bool {
+        self.exit_code() == Some(0)
+    }
+
+    /// Waits for the end; `None` where there is none in time, or a signal brought it.
+    pub fn exit_code(&mut self) -> Option<i32> {
         let limit = std::time::Instant::now() + PATIENCE;
         loop {
             match self.child.try_wait().expect("it is our child") {
-                Some(ended) => return ended.success(),
-                None if std::time::Instant::now() > limit => return false,
+                Some(ended) => return ended.code(),
+                None if std::time::Instant::now() > limit => return None,
                 None => std::thread::yield_now(),
             }
         }

@@ -8,28 +8,33 @@ const PERMISSIONS: &str = "a list of some of \"read\", \"list\", \"write\", \"ov
 const NETWORKS: &str = r#"a list of networks or addresses, such as ["192.0.2.0/24", "::1"]"#;
 const FILE_COUNT: &str = "a whole number from 1 to 1000000000000";
 
+/// Those of one section, and those that both have.
+macro_rules! keys {
+    ($($own:expr),* $(,)?) => {
+        &[
+            $($own,)*
+            SESSIONS,
+            UPLOAD,
+            DOWNLOAD,
+            SESSION_UPLOAD,
+            SESSION_DOWNLOAD,
+            FILE_LIMIT,
+            QUOTA_BYTES,
+            QUOTA_FILES,
+            UMASK,
+            FILE_MODE,
+            DIRECTORY_MODE,
+            DISABLED,
+        ]
+    };
+}
+
 pub(crate) const ANONYMOUS: Section = Section {
     name: "anonymous",
     repeated: false,
     example: true,
     about: "Anybody, as anonymous or ftp with any password. Without this section nobody.",
-    keys: &[
-        root(r#""/srv/pub""#),
-        DIRECTORY,
-        permissions(r#"["read", "list"]"#),
-        SESSIONS,
-        UPLOAD,
-        DOWNLOAD,
-        SESSION_UPLOAD,
-        SESSION_DOWNLOAD,
-        FILE_LIMIT,
-        QUOTA_BYTES,
-        QUOTA_FILES,
-        UMASK,
-        FILE_MODE,
-        DIRECTORY_MODE,
-        DISABLED,
-    ],
+    keys: keys![root(r#""/srv/pub""#), DIRECTORY, permissions(r#"["read", "list"]"#),],
     nested: Some(&RULES),
 };
 
@@ -38,7 +43,7 @@ pub(crate) const ACCOUNT: Section = Section {
     repeated: true,
     example: true,
     about: "One account; the section may come as often as there are accounts.",
-    keys: &[
+    keys: keys![
         required(
             "name",
             r#""camera""#,
@@ -66,18 +71,6 @@ pub(crate) const ACCOUNT: Section = Section {
             r#"a list of hours, such as ["Mon-Fri 08:00-18:00", "Sat"]"#,
             "When the account may log in, in UTC; without it at any time.",
         ),
-        SESSIONS,
-        UPLOAD,
-        DOWNLOAD,
-        SESSION_UPLOAD,
-        SESSION_DOWNLOAD,
-        FILE_LIMIT,
-        QUOTA_BYTES,
-        QUOTA_FILES,
-        UMASK,
-        FILE_MODE,
-        DIRECTORY_MODE,
-        DISABLED,
     ],
     nested: Some(&RULES),
 };
