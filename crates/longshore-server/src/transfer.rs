@@ -198,6 +198,10 @@ impl Engine {
                 }
             };
             send(&self.job, &mut self.socket, &self.hands, bytes).await?;
+            if offset < length {
+                // Nor must a fast client keep its own control connection from being looked at.
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
