@@ -85,19 +85,19 @@ const BORDERS: &[Border] = &[
     },
     Border {
         package: SERVER,
-        may_use: &[PATH, PROTO, STORAGE, ACCOUNTS, NET],
+        may_use: &[PATH, PROTO, STORAGE, ACCOUNTS, NET, TLS],
         never: &["clap", "serde", "toml", "rpassword", "hyper", "http", "axum"],
         why: "the server is a library: no HTTP, arguments, terminal or format of a configuration file",
     },
     Border {
         package: "longshore",
-        may_use: &[PATH, PROTO, STORAGE, ACCOUNTS, NET, SERVER],
+        may_use: &[PATH, PROTO, STORAGE, ACCOUNTS, NET, TLS, SERVER],
         never: &[],
         why: "the binary may use every library",
     },
     Border {
         package: "embed",
-        may_use: &[PATH, PROTO, STORAGE, ACCOUNTS, NET, SERVER],
+        may_use: &[PATH, PROTO, STORAGE, ACCOUNTS, NET, TLS, SERVER],
         never: &["clap"],
         why: "the example shows the library, not the binary",
     },

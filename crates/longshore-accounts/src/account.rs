@@ -6,7 +6,7 @@ use std::str::FromStr;
 use longshore_path::VirtualPath;
 
 use crate::limits::MODE_BITS;
-use crate::{PathRules, Permissions};
+use crate::{PathRules, Permissions, TlsRules};
 
 /// Somebody who may come in.
 ///
@@ -36,6 +36,8 @@ pub struct Account {
     pub file_mode: Option<Mode>,
     /// The mode of directories that it makes, with any umask applied; `None` leaves it to the server.
     pub directory_mode: Option<Mode>,
+    /// What it asks of TLS beyond what its listener does.
+    pub tls: TlsRules,
 }
 
 impl Account {
@@ -50,6 +52,7 @@ impl Account {
             limits: AccountLimits::default(),
             file_mode: None,
             directory_mode: None,
+            tls: TlsRules::default(),
         }
     }
 

@@ -11,8 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Account, Answer, Attempt, Authenticator, CredentialDigest, Hours, Network, NoKey, PasswordHash,
-    Rejection, Verdict, VerifiedCache, WeekMinute, is_anonymous,
+    Account, Answer, Attempt, Authenticator, CertificateRule, CredentialDigest, Hours, Network, NoKey,
+    PasswordHash, Rejection, ShownCertificate, Verdict, VerifiedCache, WeekMinute, is_anonymous,
 };
 
 /// An account, and what it takes to come in with it.
@@ -26,12 +26,14 @@ pub struct Entry {
     pub networks: Vec<Network>,
     /// When one may come in; always when empty. Sessions that began in time go on.
     pub hours: Vec<Hours>,
+    /// Certificates of clients that let in without a password. A disabled account is let in by none.
+    pub certificates: Vec<CertificateRule>,
 }
 
 impl Entry {
     /// An account that may come in from anywhere at any time.
     pub fn new(account: Account, secret: Secret) -> Entry {
-        Entry { account, secret, networks: Vec::new(), hours: Vec::new() }
+        Entry { account, secret, networks: Vec::new(), hours: Vec::new(), certificates: Vec::new() }
     }
 
     /// Whether this address may come in at this minute.
@@ -56,6 +58,8 @@ pub enum Secret {
     /// Nothing: every password will do. An account named `anonymous` or `ftp` answers to both names, in capitals
     /// or not, where no other account has the very name.
     Anonymous,
+    /// No password will do: a certificate of the client has to.
+    Certificate,
     /// Nobody comes in.
     Disabled,
 }
@@ -193,6 +197,14 @@ impl Authenticator for HashedAccounts {
             }
         }))
     }
+
+    fn by_certificate(&self, attempt: &Attempt, shown: &ShownCertificate) -> Option<Account> {
+        let entry = self.inner.find(&attempt.user)?;
+        let known = entry.certificates.iter().any(|rule| rule.matches(shown));
+        let enabled = !matches!(entry.secret, Secret::Disabled);
+        let admitted = entry.admits(attempt.peer, attempt.week_minute).is_ok();
+        (known && enabled && admitted).then(|| entry.account.clone())
+    }
 }
 
 impl Inner {
@@ -211,7 +223,7 @@ impl Inner {
         let enough = match entry.secret {
             Secret::Hash(_) => verified,
             Secret::Anonymous => true,
-            Secret::Disabled => false,
+            Secret::Certificate | Secret::Disabled => false,
         };
         (enough && entry.admits(attempt.peer, attempt.week_minute).is_ok()).then(|| entry.account.clone())
     }
@@ -234,6 +246,7 @@ impl Inner {
         };
         match entry.secret {
             Secret::Disabled => return Err(Rejection::Disabled),
+            Secret::Certificate => return Err(Rejection::WrongPassword),
             Secret::Hash(_) if verified != Some(true) => return Err(Rejection::WrongPassword),
             Secret::Hash(_) | Secret::Anonymous => {}
         }

@@ -14,6 +14,7 @@ mod memory;
 mod network;
 mod permissions;
 mod rules;
+mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -28,6 +29,7 @@ pub use memory::{MemoryAccounts, is_anonymous};
 pub use network::{Network, NetworkError};
 pub use permissions::{Permission, Permissions};
 pub use rules::{PathPattern, PathRule, PathRules, PatternError, TooManyRules};
+pub use tls::{CertificateRule, DataPeer, DataSession, ShownCertificate, TlsNeed, TlsRules, UploadEnd};
 
 /// One attempt to come in. Fields will be added: begin with [`Attempt::new`] and set what differs.
 #[derive(Clone)]
@@ -81,13 +83,15 @@ pub enum Rejection {
     NotAtThisHour,
     /// The password was right; the account has as many sessions as it may have.
     TooManySessions,
+    /// The password was right and came in clear; the account may only come in through TLS.
+    InClear,
     /// The accounts could not be asked, or the files of the account are not there.
     Unavailable,
 }
 
 impl Rejection {
     /// All of them.
-    pub const ALL: [Rejection; 8] = [
+    pub const ALL: [Rejection; 9] = [
         Rejection::NoSuchAccount,
         Rejection::WrongPassword,
         Rejection::NoAnonymous,
@@ -95,6 +99,7 @@ impl Rejection {
         Rejection::NotFromHere,
         Rejection::NotAtThisHour,
         Rejection::TooManySessions,
+        Rejection::InClear,
         Rejection::Unavailable,
     ];
 
@@ -108,6 +113,7 @@ impl Rejection {
             Rejection::NotFromHere => "network",
             Rejection::NotAtThisHour => "hours",
             Rejection::TooManySessions => "sessions",
+            Rejection::InClear => "in-clear",
             Rejection::Unavailable => "unavailable",
         }
     }
@@ -122,6 +128,7 @@ impl Rejection {
             Rejection::NotFromHere
             | Rejection::NotAtThisHour
             | Rejection::TooManySessions
+            | Rejection::InClear
             | Rejection::Unavailable => false,
         }
     }
@@ -137,6 +144,7 @@ impl fmt::Display for Rejection {
             Rejection::NotFromHere => "the account may not come in from this address",
             Rejection::NotAtThisHour => "the account may not come in at this hour",
             Rejection::TooManySessions => "the account has as many sessions as it may have",
+            Rejection::InClear => "the account may only come in through TLS",
             Rejection::Unavailable => "the accounts or its files could not be had",
         })
     }
@@ -162,4 +170,11 @@ pub enum Answer {
 pub trait Authenticator: Send + Sync + 'static {
     /// Checks one attempt. An unknown name must cost as much as a known one.
     fn authenticate(&self, attempt: Attempt) -> Answer;
+
+    /// Lets somebody in by a certificate instead of a password: `attempt` has none. `None` when it does not, and the
+    /// password is asked for as if there were no certificate.
+    fn by_certificate(&self, attempt: &Attempt, shown: &ShownCertificate) -> Option<Account> {
+        let _ = (attempt, shown);
+        None
+    }
 }

@@ -7,10 +7,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_accounts::{Account, Authenticator, Network, TreeName};
+use longshore_accounts::{Account, Authenticator, Network, TlsRules, TreeName};
 use longshore_proto::reply::{English, Texts};
 use longshore_proto::server::Policy;
 use longshore_storage::{Backend, Durability};
+use longshore_tls::ServerTls;
 
 use crate::events::{Observer, Silent};
 use crate::limits;
@@ -27,6 +28,8 @@ pub struct Config {
     pub passive_ports: RangeInclusive<u16>,
     /// Whether passwords may come in clear from beyond this machine.
     pub clear_passwords: bool,
+    /// Whether there is TLS, and by which rules.
+    pub tls: TlsOffer,
     /// How many, how fast and how long.
     pub limits: Limits,
     /// Which addresses are this machine itself: by default those of the loopback. For them, passwords in clear are no
@@ -49,6 +52,7 @@ impl Config {
             policy: Policy::default(),
             passive_ports: limits::PASSIVE_PORTS,
             clear_passwords: false,
+            tls: TlsOffer::default(),
             limits: Limits::default(),
             is_home: |address| address.is_loopback(),
             durability: Durability::default(),
@@ -56,6 +60,30 @@ impl Config {
             observer: Arc::new(Silent),
         }
     }
+}
+
+/// Whether there is TLS.
+#[derive(Clone, Debug, Default)]
+pub enum TlsOffer {
+    /// There is no certificate: AUTH is answered with 431.
+    #[default]
+    NoCertificate,
+    /// The operator does not want it: AUTH is answered with 534.
+    Off,
+    /// There is.
+    On(Tls),
+}
+
+/// How TLS is offered.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Certificates, versions, and what is asked of clients' certificates.
+    pub server: Arc<ServerTls>,
+    /// What holds where neither a listener nor an account says otherwise.
+    pub rules: TlsRules,
+    /// Whether CCC may end the protection of a control connection. Whoever can change packets can then give commands
+    /// in the client's name, so it is for NAT devices that must read PORT.
+    pub allow_ccc: bool,
 }
 
 /// How many, how fast and how long; see [`limits`](crate::limits) for the defaults.

@@ -26,9 +26,9 @@ mod transfer;
 mod unsent;
 mod work;
 
-pub use config::{Config, Limits, Rates, Trees};
+pub use config::{Config, Limits, Rates, Tls, TlsOffer, Trees};
 pub use events::{Event, EventKind, Observer, SessionName, Silent, Speaker};
-pub use listener::Listeners;
+pub use listener::{ListenerOptions, ListenerTls, Listeners};
 pub use server::{Control, ServeError, Server, run};
 pub use trace::Trace;
 
@@ -37,3 +37,4 @@ pub use longshore_net::ListenError;
 pub use longshore_path as path;
 pub use longshore_proto::{command::Representation, reply, server::Ending, server::Policy, verbs};
 pub use longshore_storage as storage;
+pub use longshore_tls as tls;

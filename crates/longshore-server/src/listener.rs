@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
+use longshore_accounts::TlsRules;
 use longshore_net::SpareDescriptor;
 use longshore_proto::reply::{Reply, Situation};
 use longshore_proto::server::Connection;
@@ -28,7 +29,28 @@ use crate::server::{Active, Phase, Shared};
 /// The sockets on which a server listens for control connections.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, ListenerOptions)>,
+}
+
+/// What differs from one listener to the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// How TLS begins there, if the server has it.
+    pub tls: ListenerTls,
+    /// What holds there instead of the server's own rules, where it says something.
+    pub rules: TlsRules,
+}
+
+/// How TLS begins on the control connections of a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ListenerTls {
+    /// When the client asks for it with AUTH (RFC 4217).
+    #[default]
+    Explicit,
+    /// At once, before the greeting, as on port 990. Data connections are protected, too, until PROT says otherwise.
+    Implicit,
+    /// Never: AUTH is answered with 534.
+    Off,
 }
 
 impl Listeners {
@@ -42,9 +64,21 @@ impl Listeners {
     /// # Errors
     /// [`longshore_net::ListenError`], which names the address, the cause and the remedy.
     pub fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, longshore_net::ListenError> {
+        self.listen_with(address, ListenerOptions::default())
+    }
+
+    /// As [`listen`](Listeners::listen), with options of its own.
+    ///
+    /// # Errors
+    /// As [`listen`](Listeners::listen).
+    pub fn listen_with(
+        &mut self,
+        address: SocketAddr,
+        options: ListenerOptions,
+    ) -> Result<SocketAddr, longshore_net::ListenError> {
         let listener = longshore_net::control_listener(address)?;
         let bound = listener.local_addr().unwrap_or(address);
-        self.listeners.push(listener);
+        self.listeners.push((listener, options));
         Ok(bound)
     }
 
@@ -55,19 +89,20 @@ impl Listeners {
     pub fn adopt(
         &mut self,
         listener: std::net::TcpListener,
+        options: ListenerOptions,
     ) -> Result<SocketAddr, longshore_net::ListenError> {
         let listener = longshore_net::adopt_listener(listener)?;
         let bound = listener.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-        self.listeners.push(listener);
+        self.listeners.push((listener, options));
         Ok(bound)
     }
 
     /// The addresses, with their true ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
     }
 
-    pub(crate) fn into_inner(self) -> Vec<TcpListener> {
+    pub(crate) fn into_inner(self) -> Vec<(TcpListener, ListenerOptions)> {
         self.listeners
     }
 }

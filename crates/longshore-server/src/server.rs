@@ -217,7 +217,7 @@ impl Server {
         let mut acceptors = JoinSet::new();
         // Each session holds a sender: when the last is gone, all have ended. Those who accept hold a weak one.
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
-        for listener in listeners.into_inner() {
+        for (listener, _options) in listeners.into_inner() {
             acceptors.spawn(listener::accept(listener, shared.clone(), alive.downgrade()));
         }
         let mut phase = shared.phase.subscribe();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use longshore_accounts::{
     Authenticator, Entry, HashedAccounts, MemoryAccounts, Permissions, Secret, is_anonymous,
 };
-use longshore_server::{Config, Control, ListenError, Listeners, Policy, Server, Trees};
+use longshore_server::{Config, Control, ListenError, ListenerOptions, Listeners, Policy, Server, Trees};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::announce::{Accounts, Announcement};
@@ -221,7 +221,7 @@ fn listeners(
     let mut listeners = Listeners::new();
     if !sockets.is_empty() {
         for socket in sockets {
-            listeners.adopt(socket).map_err(failed)?;
+            listeners.adopt(socket, ListenerOptions::default()).map_err(failed)?;
         }
         return Ok(listeners);
     }

@@ -424,3 +424,36 @@ fn nothing_that_is_shown_is_a_secret() {
     let output = ARGON2ID.rsplit('$').next().expect("an output");
     assert!(!shown.contains(output) && !shown.contains("c29tZXNhbHQx"), "{shown}");
 }
+
+#[test]
+fn a_certificate_lets_in_whom_it_is_written_down_for() {
+    let by = |subject: &str| vec![CertificateRule::Subject(subject.to_owned())];
+    let accounts = HashedAccounts::new(vec![
+        Entry { certificates: by("CN=alice"), ..entry("alice", Secret::Certificate) },
+        Entry { certificates: by("CN=bob"), ..entry("bob", Secret::Disabled) },
+        Entry {
+            certificates: by("CN=carol"),
+            networks: vec!["192.0.2.0/24".parse().expect("a network")],
+            ..entry("carol", Secret::Certificate)
+        },
+        entry("dave", Secret::Certificate),
+    ])
+    .expect("these can be served");
+    let by_certificate = |user: &str, subject: &str, peer: [u8; 4]| {
+        let shown = ShownCertificate { subject: subject.to_owned(), fingerprint: "AA".to_owned() };
+        accounts.by_certificate(&Attempt::new(user, "", peer.into()), &shown).map(|account| account.name)
+    };
+    let (here, there) = ([192, 0, 2, 1], [198, 51, 100, 1]);
+    assert_eq!(by_certificate("alice", "CN=alice", here).as_deref(), Some("alice"));
+    assert_eq!(by_certificate("alice", "CN=bob", here), None, "somebody else's");
+    assert_eq!(by_certificate("bob", "CN=bob", here), None, "disabled");
+    assert_eq!(by_certificate("carol", "CN=carol", here).as_deref(), Some("carol"));
+    assert_eq!(by_certificate("carol", "CN=carol", there), None, "not from there");
+    assert_eq!(by_certificate("dave", "CN=dave", here), None, "nothing is written down");
+    assert_eq!(by_certificate("nobody", "CN=alice", here), None);
+    // And no password does.
+    let Answer::Ready(verdict) = accounts.authenticate(Attempt::new("alice", "", here.into())) else {
+        panic!("there is no hash to compute")
+    };
+    assert_eq!(verdict, Err(Rejection::WrongPassword));
+}
