@@ -72,6 +72,10 @@ pub enum Command {
     Site(Site),
     Noop,
     Clnt(Vec<u8>),
+    Auth(AuthMechanism),
+    Pbsz,
+    Prot(ProtectionLevel),
+    Ccc,
     /// One that exists and is not offered.
     NotOffered,
 }
@@ -134,6 +138,28 @@ pub enum Site {
     Quota,
     /// Something else.
     Unknown(Vec<u8>),
+}
+
+/// AUTH: what protects the control connection, and what data connections begin with (RFC 4217 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMechanism {
+    /// `TLS`, `TLS-C`: TLS; data connections are in clear until PROT.
+    Tls,
+    /// `SSL`, `TLS-P`, from drafts before the RFC: TLS; data connections begin as after PBSZ 0 and PROT P.
+    TlsPrivate,
+}
+
+/// PROT: how data connections are protected (RFC 2228 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtectionLevel {
+    /// `C`, not at all.
+    Clear,
+    /// `S`, against changes.
+    Safe,
+    /// `E`, against reading.
+    Confidential,
+    /// `P`, against both: TLS.
+    Private,
 }
 
 /// What is wrong with an argument: 501, or 504 for a legal value that is not offered.
@@ -251,11 +277,12 @@ fn parse_argument(verb: Verb, argument: &[u8]) -> Result<Command, ArgumentError>
         Verb::Site => Command::Site(site(argument)?),
         Verb::Noop => Command::Noop,
         Verb::Clnt => Command::Clnt(argument.to_vec()),
-        Verb::Auth
-        | Verb::Pbsz
-        | Verb::Prot
-        | Verb::Ccc
-        | Verb::Adat
+        Verb::Auth => Command::Auth(mechanism(argument)?),
+        // With TLS every size is 0 (RFC 4217 section 8), but it is a number.
+        Verb::Pbsz => number(argument).map(|_| Command::Pbsz)?,
+        Verb::Prot => Command::Prot(level(argument)?),
+        Verb::Ccc => Command::Ccc,
+        Verb::Adat
         | Verb::Conf
         | Verb::Enc
         | Verb::Mic
@@ -374,6 +401,26 @@ fn mode(argument: &[u8]) -> Result<Mode, ArgumentError> {
         b"Z" | b"z" => not_offered("MODE Z"),
         b"E" | b"e" => not_offered("MODE E"),
         _ => Err(ArgumentError::Unknown),
+    }
+}
+
+fn mechanism(argument: &[u8]) -> Result<AuthMechanism, ArgumentError> {
+    match argument.trim_ascii().to_ascii_uppercase().as_slice() {
+        b"" => Err(ArgumentError::Missing),
+        b"TLS" | b"TLS-C" => Ok(AuthMechanism::Tls),
+        b"SSL" | b"TLS-P" => Ok(AuthMechanism::TlsPrivate),
+        _ => Err(ArgumentError::NotOffered { parameter: "this mechanism", instead: "AUTH TLS" }),
+    }
+}
+
+fn level(argument: &[u8]) -> Result<ProtectionLevel, ArgumentError> {
+    match argument.trim_ascii() {
+        b"" => Err(ArgumentError::Missing),
+        b"C" | b"c" => Ok(ProtectionLevel::Clear),
+        b"S" | b"s" => Ok(ProtectionLevel::Safe),
+        b"E" | b"e" => Ok(ProtectionLevel::Confidential),
+        b"P" | b"p" => Ok(ProtectionLevel::Private),
+        _ => Err(ArgumentError::NotOffered { parameter: "this level", instead: "PROT P or PROT C" }),
     }
 }
 
