@@ -306,6 +306,7 @@ impl TlsConnection {
             }
             let UnbufferedStatus { discard, state } =
                 self.rustls.process_tls_records(&mut self.incoming[self.start..]);
+            let mut peer_closed = false;
             let done = match state {
                 Ok(ConnectionState::ReadTraffic(mut records)) => {
                     let mut done = Ok(false);
@@ -326,7 +327,7 @@ impl TlsConnection {
                     Ok(false)
                 }
                 Ok(ConnectionState::PeerClosed) => {
-                    self.stage = Stage::Ended;
+                    peer_closed = true;
                     Ok(matches!(task, Task::Nothing))
                 }
                 Ok(ConnectionState::WriteTraffic(writer)) => perform(&task, writer, wire).map(|()| true),
@@ -343,11 +344,16 @@ impl TlsConnection {
                     self.take_alert(wire);
                     return Err(self.fail(error));
                 }
-                Ok(true) => {
+                Ok(done) => {
+                    // A client with nothing to say ends as soon as the handshake is complete.
                     self.look();
-                    return Ok(());
+                    if peer_closed {
+                        self.stage = Stage::Ended;
+                    }
+                    if done {
+                        return Ok(());
+                    }
                 }
-                Ok(false) => self.look(),
             }
         }
     }
