@@ -91,13 +91,27 @@ impl fmt::Debug for Secret {
 }
 
 /// TYPE: how a file is represented on the data connection (RFC 959 section 3.1.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Representation {
-    /// `A N`, lines end with CR LF. The default of RFC 959.
-    #[default]
-    Ascii,
+    /// `A`, lines end with CR LF. `A N` is the default of RFC 959.
+    Ascii(Format),
+    /// `E`, the same in EBCDIC, where lines end with NL.
+    Ebcdic(Format),
     /// `I` or `L 8`, octets as they are.
     Image,
+}
+
+/// The format of a text: what its vertical movements are (RFC 959 section 3.1.1.5). A server that prints nothing keeps
+/// the file as it is in each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `N`, none.
+    #[default]
+    NonPrint,
+    /// `T`, format effectors of Telnet.
+    Telnet,
+    /// `C`, carriage control of ASA.
+    CarriageControl,
 }
 
 /// STRU: the structure of a file (RFC 959 section 3.1.2).
@@ -106,6 +120,10 @@ pub enum Structure {
     /// `F`, no structure.
     #[default]
     File,
+    /// `R`, records; the lines of a text.
+    Record,
+    /// `P`, pages.
+    Page,
 }
 
 /// MODE: how a file is transmitted (RFC 959 section 3.4).
@@ -114,6 +132,66 @@ pub enum Mode {
     /// `S`, the end of the data connection is the end of the file.
     #[default]
     Stream,
+    /// `B`, blocks with headers.
+    Block,
+    /// `C`, blocks that are compressed.
+    Compressed,
+    /// `Z`, the stream deflated (draft-preston-ftpext-deflate-04).
+    Deflate,
+}
+
+impl Default for Representation {
+    fn default() -> Representation {
+        Representation::Ascii(Format::NonPrint)
+    }
+}
+
+impl Representation {
+    /// Whether lines and letters may have another form on the way.
+    pub const fn is_text(self) -> bool {
+        !matches!(self, Representation::Image)
+    }
+
+    /// As TYPE names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Representation::Ascii(Format::NonPrint) => "A",
+            Representation::Ascii(Format::Telnet) => "A T",
+            Representation::Ascii(Format::CarriageControl) => "A C",
+            Representation::Ebcdic(Format::NonPrint) => "E",
+            Representation::Ebcdic(Format::Telnet) => "E T",
+            Representation::Ebcdic(Format::CarriageControl) => "E C",
+            Representation::Image => "I",
+        }
+    }
+}
+
+impl Structure {
+    /// As STRU names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Structure::File => "F",
+            Structure::Record => "R",
+            Structure::Page => "P",
+        }
+    }
+}
+
+impl Mode {
+    /// As MODE names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Stream => "S",
+            Mode::Block => "B",
+            Mode::Compressed => "C",
+            Mode::Deflate => "Z",
+        }
+    }
+
+    /// Whether a file has an end of its own, so that the data connection can stay for the next one.
+    pub const fn keeps_connection(self) -> bool {
+        matches!(self, Mode::Block | Mode::Compressed)
+    }
 }
 
 /// What OPTS sets (RFC 2389 section 4).
@@ -362,44 +440,50 @@ fn allocation(argument: &[u8]) -> Result<u64, ArgumentError> {
 
 fn representation(argument: &[u8]) -> Result<Representation, ArgumentError> {
     let upper = argument.trim_ascii().to_ascii_uppercase();
-    let not_offered = |parameter| ArgumentError::NotOffered { parameter, instead: "TYPE A or TYPE I" };
     let (kind, form) = upper.split_first().ok_or(ArgumentError::Missing)?;
     let form = form.trim_ascii();
     match (kind, form) {
-        (b'A', b"" | b"N") => Ok(Representation::Ascii),
-        (b'A', b"T") => Err(not_offered("TYPE A T")),
-        (b'A', b"C") => Err(not_offered("TYPE A C")),
+        (b'A', form) => format(form).map(Representation::Ascii).ok_or(ArgumentError::Unknown),
+        (b'E', form) => format(form).map(Representation::Ebcdic).ok_or(ArgumentError::Unknown),
         (b'I', b"" | b"N") => Ok(Representation::Image),
         (b'L', b"8") => Ok(Representation::Image),
         (b'L', b"") => Err(ArgumentError::Missing),
         (b'L', size) if size.iter().all(u8::is_ascii_digit) => {
             Err(ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" })
         }
-        (b'E', b"" | b"N" | b"T" | b"C") => Err(not_offered("TYPE E")),
         _ => Err(ArgumentError::Unknown),
     }
 }
 
+fn format(argument: &[u8]) -> Option<Format> {
+    match argument {
+        b"" | b"N" => Some(Format::NonPrint),
+        b"T" => Some(Format::Telnet),
+        b"C" => Some(Format::CarriageControl),
+        _ => None,
+    }
+}
+
 fn structure(argument: &[u8]) -> Result<Structure, ArgumentError> {
-    let not_offered = |parameter| Err(ArgumentError::NotOffered { parameter, instead: "STRU F" });
     match argument.trim_ascii() {
         b"" => Err(ArgumentError::Missing),
         b"F" | b"f" => Ok(Structure::File),
-        b"R" | b"r" => not_offered("STRU R"),
-        b"P" | b"p" => not_offered("STRU P"),
+        b"R" | b"r" => Ok(Structure::Record),
+        b"P" | b"p" => Ok(Structure::Page),
         _ => Err(ArgumentError::Unknown),
     }
 }
 
 fn mode(argument: &[u8]) -> Result<Mode, ArgumentError> {
-    let not_offered = |parameter| Err(ArgumentError::NotOffered { parameter, instead: "MODE S" });
     match argument.trim_ascii() {
         b"" => Err(ArgumentError::Missing),
         b"S" | b"s" => Ok(Mode::Stream),
-        b"B" | b"b" => not_offered("MODE B"),
-        b"C" | b"c" => not_offered("MODE C"),
-        b"Z" | b"z" => not_offered("MODE Z"),
-        b"E" | b"e" => not_offered("MODE E"),
+        b"B" | b"b" => Ok(Mode::Block),
+        b"C" | b"c" => Ok(Mode::Compressed),
+        b"Z" | b"z" => Ok(Mode::Deflate),
+        b"E" | b"e" => {
+            Err(ArgumentError::NotOffered { parameter: "MODE E", instead: "MODE S, MODE B or MODE C" })
+        }
         _ => Err(ArgumentError::Unknown),
     }
 }

@@ -367,6 +367,8 @@ situations! {
     // Completions.
     Sent = 226 "transfer.sent" "{bytes} bytes sent; the data connection is closed";
     Stored = 226 "transfer.stored" "{bytes} bytes received, {path} is stored; the data connection is closed";
+    SentKept = 250 "transfer.sent-kept" "{bytes} bytes sent; the data connection stays open for the next transfer";
+    StoredKept = 250 "transfer.stored-kept" "{bytes} bytes received, {path} is stored; the data connection stays open for the next transfer";
     Aborted = 226 "abort.done" "ABOR is done; the data connection is closed";
     NothingToAbort = 226 "abort.idle" "ABOR is done, there was nothing to stop; no data connection is open";
 
@@ -377,6 +379,7 @@ situations! {
     ActiveUnreachable = 425 "data.unreachable" "{address} cannot be reached from here; a firewall or NAT may stand between, use EPSV";
     ActiveSilent = 425 "data.no-answer" "{address} did not answer within {seconds} s; a firewall or NAT may stand between, use EPSV";
     ArrangementExpired = 425 "data.expired" "The arranged data connection was not used within {seconds} s and is closed; send EPSV or PASV again";
+    ConnectionCut = 425 "data.connection-cut" "The data connection was cut in the transfer before; send EPSV or PASV again";
     ClosedByRefusal = 425 "data.connection-closed-by-refusal" "The refused upload before closed the data connection, as bytes for it may be under way; send EPSV or PASV again";
 
     // The data connection is not protected as it must be (RFC 4217 section 10.2).
@@ -402,6 +405,8 @@ situations! {
     UploadNoCloseNotify = 426 "transfer.upload-no-close-notify" "The data connection ended after {bytes} bytes without TLS close_notify, so they may be cut (upload_end_without_close_notify = refuse), and nothing is stored; let the client end TLS in order";
     UploadNoCloseNotifyKept = 426 "transfer.upload-no-close-notify-kept" "The data connection ended after {bytes} bytes without TLS close_notify, so they may be cut (upload_end_without_close_notify = refuse); {kept} bytes of {path} are kept, to go on send REST {kept}, then STOR";
     UploadTlsUnexpected = 426 "transfer.upload-tls-unexpected" "The client began TLS on a data connection that is in clear by PROT C, and nothing is stored; send PROT P, then the file again";
+    UploadMalformed = 426 "transfer.upload-malformed" "What came after {bytes} bytes breaks the rules of MODE or STRU: {detail}; nothing is stored, send the file again";
+    PageType = 551 "transfer.page-type" "A page of a type came that is not known; send simple pages, or STRU F";
     ControlLost = 426 "transfer.control-lost" "The control connection was lost after {bytes} bytes";
     TransferAborted = 426 "transfer.aborted" "Stopped by ABOR after {bytes} bytes";
     TransferShutdown = 426 "transfer.shutdown" "The server is shutting down, stopped after {bytes} bytes; reconnect later and begin again";

@@ -274,6 +274,7 @@ pub const TRANSFER: &[Situation] = &[
     NothingArranged,
     ArrangementExpired,
     ClosedByRefusal,
+    ConnectionCut,
     ProtectionNeeded,
     DataTlsSilent,
     DataNotTls,
@@ -352,10 +353,10 @@ verbs! {
         => LoggedIn Checked drop [DirectoryRemoved];
 
     // How data is sent (RFC 959 section 4.1.2).
-    Type ["TYPE"] "TYPE A [N] | I | L 8" "sets how files are represented"
+    Type ["TYPE"] "TYPE A | E [N | T | C] | I | L 8" "sets how files are represented"
         => LoggedIn Checked keep [TypeSet ParameterNotOffered];
-    Stru ["STRU"] "STRU F" "sets the structure of files" => LoggedIn Checked keep [StructureSet ParameterNotOffered];
-    Mode ["MODE"] "MODE S" "sets how files are transmitted" => LoggedIn Checked keep [ModeSet ParameterNotOffered];
+    Stru ["STRU"] "STRU F | R | P" "sets the structure of files" => LoggedIn Checked keep [StructureSet];
+    Mode ["MODE"] "MODE S | B | C | Z" "sets how files are transmitted" => LoggedIn Checked keep [ModeSet ParameterNotOffered];
     Port ["PORT"] "PORT <h1,h2,h3,h4,p1,p2>" "lets the server connect to the client (IPv4)"
         => LoggedIn Checked keep [Active EpsvAll ForeignAddress LowPort];
     Eprt ["EPRT"] "EPRT |<family>|<address>|<port>|" "lets the server connect to the client (RFC 2428)" feature "EPRT"
@@ -367,19 +368,19 @@ verbs! {
 
     // Files.
     Retr ["RETR"] "RETR <file>" "sends a file" transfer Send failures Retrieve
-        => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset PeerResetAnew Stalled StalledAnew
+        => LoggedIn Checked drop [MarkStanding MarkOpening Sent SentKept PeerReset PeerResetAnew Stalled StalledAnew
             ReadFailed FileShrank TlsBroken TlsBrokenAnew RestNotFollowed RestartInText];
     Stor ["STOR"] "STOR <file>" "stores a file" transfer Receive failures Store
-        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled
+        => LoggedIn Checked drop [MarkStanding MarkOpening Stored StoredKept UploadReset UploadResetKept UploadStalled
             UploadStalledKept WriteFailed RestNotFollowed RestartInText
-            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected];
+            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected UploadMalformed PageType];
     Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures StoreUnique
-        => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled
-            WriteFailed UploadTlsBroken UploadNoCloseNotify UploadTlsUnexpected];
+        => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored StoredKept UploadReset UploadStalled
+            WriteFailed UploadTlsBroken UploadNoCloseNotify UploadTlsUnexpected UploadMalformed PageType];
     Appe ["APPE"] "APPE <file>" "adds to the end of a file" transfer Receive failures Store
-        => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled
+        => LoggedIn Checked drop [MarkStanding MarkOpening Stored StoredKept UploadReset UploadResetKept UploadStalled
             UploadStalledKept WriteFailed RestNotFollowed RestartInText
-            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected];
+            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected UploadMalformed PageType];
     Allo ["ALLO"] "ALLO <bytes> [R <bytes>]" "asks whether there is room"
         => LoggedIn Checked keep [SpaceFine SpaceUnknown SpaceShort];
     Rest ["REST"] "REST <offset>" "lets the next RETR, STOR or APPE begin there (RFC 3659)" feature "REST STREAM"
@@ -392,11 +393,11 @@ verbs! {
 
     // Listings and facts (RFC 959, RFC 3659).
     List ["LIST"] "LIST [<path>]" "lists for people" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent SentKept PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
     Nlst ["NLST"] "NLST [<path>]" "lists names only" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent SentKept PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
     Mlsd ["MLSD"] "MLSD [<directory>]" "lists a directory for programs" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent SentKept PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
     Mlst ["MLST"] "MLST [<path>]" "tells the facts of one file" failures Listing => LoggedIn Ignored drop [FactsOf];
     Stat ["STAT"] "STAT [<path>]" "tells the state of the session, or lists over the control connection" failures Status
         => LoggedIn Ignored keep [Status StatusDirectory StatusFile ListingTooLong];

@@ -1,8 +1,7 @@
 //! The life of an arranged data connection: arranged, used up, expired, closed by a refusal.
 //!
 //! Not inside: sockets and ports, which the driver holds, and the transfer itself. Every way from one state to the
-//! next is a method here, and each says whether the driver must let go of what it holds. Modes that keep a data
-//! connection open will add a state `Kept` beside `Arranged`; whoever asks [`Arrangement::route`] need not change.
+//! next is a method here, and each says whether the driver must let go of what it holds.
 
 use std::net::SocketAddr;
 
@@ -36,6 +35,12 @@ pub(super) enum Arrangement {
         /// When a passive port that nobody used is closed.
         expires: Option<Moment>,
     },
+    /// The transfer before has left its data connection open (block and compressed mode).
+    Kept {
+        route: Route,
+        /// When a connection that nobody uses is closed.
+        expires: Moment,
+    },
     /// It was there and is gone, which is no mistake of the client's: 425.
     Gone(Gone),
 }
@@ -45,6 +50,8 @@ pub(super) enum Arrangement {
 pub(super) enum Gone {
     Expired,
     ClosedByRefusal,
+    /// A connection that was to stay was cut within a transfer.
+    Cut,
 }
 
 /// Whether the driver holds a port or connection that it must now close.
@@ -70,11 +77,37 @@ impl Arrangement {
     /// What the next transfer uses; else why it cannot.
     pub(super) fn route(&self) -> Result<Route, Situation> {
         match self {
-            Arrangement::Arranged { route, .. } => Ok(*route),
+            Arrangement::Arranged { route, .. } | Arrangement::Kept { route, .. } => Ok(*route),
             Arrangement::Nothing => Err(Situation::NothingArranged),
             Arrangement::Gone(Gone::Expired) => Err(Situation::ArrangementExpired),
             Arrangement::Gone(Gone::ClosedByRefusal) => Err(Situation::ClosedByRefusal),
+            Arrangement::Gone(Gone::Cut) => Err(Situation::ConnectionCut),
         }
+    }
+
+    /// Whether the data connection of the transfer before stands for the next one.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, Arrangement::Kept { .. })
+    }
+
+    /// The transfer is complete and its connection stays.
+    pub(super) fn keep(&mut self, route: Route, expires: Moment) {
+        *self = Arrangement::Kept { route, expires };
+    }
+
+    /// A connection that was to stay was cut: what waits for it is told so.
+    pub(super) fn cut(&mut self) {
+        *self = Arrangement::Gone(Gone::Cut);
+    }
+
+    /// An upload has failed within it: what waits for it is told so.
+    pub(super) fn close_by_refusal(&mut self) {
+        *self = Arrangement::Gone(Gone::ClosedByRefusal);
+    }
+
+    /// MODE, PROT: a connection that was kept does not fit any more.
+    pub(super) fn close_kept(&mut self) -> Held {
+        if self.is_kept() { self.close() } else { Held::Nothing }
     }
 
     /// A transfer has said its mark: from here on the connection is the transfer's.
@@ -85,7 +118,7 @@ impl Arrangement {
     /// An upload was refused: bytes for it may be under way and must never become another file.
     pub(super) fn refuse_upload(&mut self) -> Held {
         let held = self.held();
-        if let Arrangement::Arranged { .. } = self {
+        if let Arrangement::Arranged { .. } | Arrangement::Kept { .. } = self {
             *self = Arrangement::Gone(Gone::ClosedByRefusal);
         }
         held
@@ -101,7 +134,9 @@ impl Arrangement {
     /// Closes a passive port whose time is over.
     pub(super) fn expire(&mut self, now: Moment) -> Held {
         match *self {
-            Arrangement::Arranged { expires: Some(at), .. } if at <= now => {
+            Arrangement::Arranged { expires: Some(at), .. } | Arrangement::Kept { expires: at, .. }
+                if at <= now =>
+            {
                 *self = Arrangement::Gone(Gone::Expired);
                 Held::Release
             }
@@ -113,13 +148,16 @@ impl Arrangement {
     pub(super) fn deadline(&self) -> Option<Moment> {
         match *self {
             Arrangement::Arranged { expires, .. } => expires,
+            Arrangement::Kept { expires, .. } => Some(expires),
             _ => None,
         }
     }
 
     fn held(&self) -> Held {
         match self {
-            Arrangement::Arranged { route: Route::Passive { .. }, .. } => Held::Release,
+            Arrangement::Arranged { route: Route::Passive { .. }, .. } | Arrangement::Kept { .. } => {
+                Held::Release
+            }
             _ => Held::Nothing,
         }
     }

@@ -12,7 +12,7 @@ use super::session::{Session, Stage, Then};
 use super::settings::{Pair, Restart};
 use super::{DataEvent, DataOp, Ending, Event, Output, StorageOp, StorageOutcome, UploadStart};
 use crate::address::{self, Eprt, EpsvArgument};
-use crate::command::{Command, Mode, Options, Representation, Site, Structure};
+use crate::command::{Command, Mode, Options, Site};
 use crate::limits::{ACTIVE_PORT_MINIMUM, STATUS_LIMIT_ENTRIES};
 use crate::reply::{Reply, Situation};
 use crate::time::{UnixTime, write_time_val};
@@ -63,22 +63,13 @@ impl Session {
             }
             Command::Type(representation) => {
                 self.settings.representation = representation;
-                let value = match representation {
-                    Representation::Ascii => "A",
-                    Representation::Image => "I",
-                };
-                self.answer(verb, Reply::new(Situation::TypeSet).with("value", value));
+                self.answer(verb, Reply::new(Situation::TypeSet).with("value", representation.name()));
             }
             Command::Stru(structure) => {
                 self.settings.structure = structure;
-                let Structure::File = structure;
-                self.answer(verb, Reply::new(Situation::StructureSet).with("value", "F"));
+                self.answer(verb, Reply::new(Situation::StructureSet).with("value", structure.name()));
             }
-            Command::Mode(mode) => {
-                self.settings.mode = mode;
-                let Mode::Stream = mode;
-                self.answer(verb, Reply::new(Situation::ModeSet).with("value", "S"));
-            }
+            Command::Mode(mode) => self.mode(verb, mode),
             Command::Port(to) => self.arrange_active(verb, to.into()),
             Command::Eprt(eprt) => match eprt {
                 Eprt::Address(to) => self.arrange_active(verb, to),
@@ -126,7 +117,7 @@ impl Session {
             }
             Command::Size(raw) => {
                 let Some(path) = self.path(verb, &raw) else { return };
-                if self.settings.representation == Representation::Ascii {
+                if self.settings.representation.is_text() {
                     return self.answer(verb, Reply::new(Situation::SizeAscii).with("path", &path));
                 }
                 let then = Then::Answer { situation: Situation::Size, path: path.clone() };
@@ -235,6 +226,20 @@ impl Session {
             Reply::new(Situation::Active).with("address", to.to_string())
         };
         self.answer(verb, reply);
+    }
+
+    fn mode(&mut self, verb: Verb, mode: Mode) {
+        if mode == Mode::Deflate && !self.policy.deflate {
+            let reply = Reply::new(Situation::ParameterNotOffered);
+            return self
+                .answer(verb, reply.with("parameter", "MODE Z").with("instead", "MODE S, MODE B or MODE C"));
+        }
+        if mode != self.settings.mode {
+            let held = self.arrangement.close_kept();
+            self.let_go(held);
+        }
+        self.settings.mode = mode;
+        self.answer(verb, Reply::new(Situation::ModeSet).with("value", mode.name()));
     }
 
     fn family_not_offered(&self) -> Reply {

@@ -7,8 +7,8 @@ use longshore_path::VirtualPath;
 use super::arrangement::Route;
 use super::login::Login;
 use super::session::{Session, Stage};
+use super::settings::Settings;
 use super::{QuotaStatus, StorageOutcome};
-use crate::command::Representation;
 use crate::reply::{Reply, Situation};
 use crate::verbs::{VERBS, Verb};
 
@@ -24,11 +24,13 @@ impl Session {
             Login::In(login) => format!("logged in as {}, in {}", login.account, login.directory),
             Login::Out { .. } => "not logged in".to_owned(),
         });
-        let representation = match self.settings.representation {
-            Representation::Ascii => "A",
-            Representation::Image => "I",
-        };
-        lines.push(format!("TYPE {representation}, STRU F, MODE S"));
+        let Settings { representation, structure, mode, .. } = &self.settings;
+        lines.push(format!(
+            "TYPE {}, STRU {}, MODE {}",
+            representation.name(),
+            structure.name(),
+            mode.name()
+        ));
         lines.push(self.shield.status());
         lines.push(match (&self.stage, self.arrangement.route()) {
             (Stage::Transfer(transfer), _) => {
@@ -38,6 +40,9 @@ impl Session {
                     transfer.path(),
                     bytes.unwrap_or(transfer.bytes())
                 )
+            }
+            (_, Ok(_)) if self.arrangement.is_kept() => {
+                "a data connection stays open for the next transfer".to_owned()
             }
             (_, Ok(Route::Passive { port })) => format!("passive port {port} waits for a data connection"),
             (_, Ok(Route::Active { to })) => format!("the data connection will go to {to}"),
@@ -81,6 +86,10 @@ impl Session {
         let mut facts = Vec::new();
         self.settings.facts.write_feature(&mut facts);
         lines.push(facts);
+        lines.extend([b"MODE B".to_vec(), b"MODE C".to_vec()]);
+        if self.policy.deflate {
+            lines.push(b"MODE Z".to_vec());
+        }
         lines.push(b"TVFS".to_vec());
         lines.push(b"UTF8".to_vec());
         lines.sort();

@@ -85,6 +85,8 @@ pub struct Policy {
     pub clear_passwords: bool,
     /// Whether data connections may go to other addresses than the control connection's (FXP).
     pub foreign_addresses: bool,
+    /// Whether MODE Z is offered. Some clients compress everything once they see it.
+    pub deflate: bool,
     /// The passive ports, for the texts.
     pub passive_ports: RangeInclusive<u16>,
     /// The address that 227 names, where it is not the control connection's own.
@@ -103,6 +105,7 @@ impl Default for Policy {
             tls: TlsPolicy::default(),
             clear_passwords: true,
             foreign_addresses: false,
+            deflate: false,
             passive_ports: 30000..=30999,
             public_address: None,
         }
@@ -399,12 +402,14 @@ pub enum DataEvent {
     NotEstablished(ConnectFailure),
     /// Bytes of the file moved so far.
     Progress(u64),
-    /// The bytes have moved, or not; the data connection is closed.
+    /// The bytes have moved, or not; the data connection is closed unless it is kept.
     Finished {
         /// Bytes of the data connection that were moved.
         bytes: u64,
         /// How it ended.
         end: End,
+        /// Whether the data connection stays for the next transfer. Only after a complete one whose mode keeps it.
+        kept: bool,
     },
 }
 
@@ -443,6 +448,10 @@ pub enum End {
     Cancelled,
     /// Our side could not read or write.
     Storage(Failure),
+    /// What came breaks the rules of the mode or structure; a few words that say where.
+    Malformed(&'static str),
+    /// A page of a type that is not known (STRU P).
+    PageType,
     /// The file became shorter than it was when it was opened.
     Shrank,
     /// TLS broke, or the client ended it by an alert.

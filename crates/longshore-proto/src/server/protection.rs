@@ -203,6 +203,7 @@ impl Session {
     }
 
     pub(super) fn prot(&mut self, level: ProtectionLevel) {
+        let before = self.shield.data;
         let situation = match level {
             _ if !self.shield.buffer_size_set => Situation::ProtWithoutPbsz,
             ProtectionLevel::Clear if self.shield.need == TlsNeed::Data => Situation::ProtClearRefused,
@@ -216,6 +217,10 @@ impl Session {
             }
             ProtectionLevel::Safe | ProtectionLevel::Confidential => Situation::ProtLevel,
         };
+        if self.shield.data != before {
+            let held = self.arrangement.close_kept();
+            self.let_go(held);
+        }
         self.answer(Verb::Prot, Reply::new(situation));
     }
 

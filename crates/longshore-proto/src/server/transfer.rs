@@ -18,7 +18,6 @@ use super::{
     Channel, ConnectFailure, DataEvent, DataOp, End, Event, ListingFormat, Moment, OperationId, Output, Plan,
     Protection, StorageOp, StorageOutcome, TransferJob, UploadStart,
 };
-use crate::command::Representation;
 use crate::listing::Pattern;
 use crate::reply::{Reply, Situation};
 use crate::verbs::{Direction, Failure, Verb};
@@ -31,6 +30,8 @@ pub(super) struct Transfer {
     path: VirtualPath,
     offset: u64,
     protection: Protection,
+    /// Whether the data connection of the transfer before is used.
+    kept: bool,
     plan: Plan,
     /// For a listing: what to try when no file has the literal name.
     wildcard: Option<Wildcard>,
@@ -146,7 +147,7 @@ impl Session {
             (Ok(_), _) if self.lacks_protection() => {
                 Reply::new(Situation::ProtectionNeeded).with("verb", verb.name())
             }
-            (Ok(_), Restart::At(offset)) if self.settings.representation == Representation::Ascii => {
+            (Ok(_), Restart::At(offset)) if self.settings.representation.is_text() => {
                 Reply::new(Situation::RestartInText).with("offset", offset).with("verb", verb.name())
             }
             (Ok(_), restart) => match self.resolve(verb, raw) {
@@ -181,6 +182,7 @@ impl Session {
             path,
             offset,
             protection: self.shield.data,
+            kept: self.arrangement.is_kept(),
             plan,
             wildcard,
             route,
@@ -269,9 +271,18 @@ impl Transfer {
                 _ => self.opened(session),
             },
             Step::Committing { id: expected } if expected == id => {
+                let kept = session.arrangement.is_kept();
                 let reply = match outcome {
-                    StorageOutcome::Failed(failure) => self.not_stored(session, failure),
-                    _ => Reply::new(Situation::Stored).with("bytes", self.bytes).with("path", &self.path),
+                    StorageOutcome::Failed(failure) => {
+                        // The client may have sent the next file already, for an answer that it did not get.
+                        let held = session.arrangement.refuse_upload();
+                        session.let_go(held);
+                        self.not_stored(session, failure)
+                    }
+                    _ => {
+                        let situation = if kept { Situation::StoredKept } else { Situation::Stored };
+                        Reply::new(situation).with("bytes", self.bytes).with("path", &self.path)
+                    }
                 };
                 self.end(session, reply)
             }
@@ -313,6 +324,8 @@ impl Transfer {
             return self.abandon(session, Reply::new(Situation::NotBegun));
         }
         match self.route {
+            // Whoever has closed it meanwhile is noticed by its first byte.
+            _ if self.kept => Some(self.mark(session, true)),
             Route::Passive { .. } => {
                 let id = session.new_id();
                 session.push(Output::Data(id, DataOp::Probe));
@@ -365,6 +378,9 @@ impl Transfer {
                         let id = session.new_id();
                         session.push(Output::Data(id, DataOp::Release));
                     }
+                    if session.settings.mode.keeps_connection() {
+                        session.arrangement.cut();
+                    }
                     self.abandon(session, reply)
                 }
                 _ => {
@@ -382,8 +398,9 @@ impl Transfer {
                     Some(self)
                 }
             },
-            (Step::Moving { id: expected }, DataEvent::Finished { bytes, end }) if *expected == id => {
+            (Step::Moving { id: expected }, DataEvent::Finished { bytes, end, kept }) if *expected == id => {
                 self.bytes = bytes;
+                self.settle(session, end, kept);
                 match (self.direction, end) {
                     (Direction::Receive, End::Complete) => {
                         let id = session.new_id();
@@ -396,7 +413,8 @@ impl Transfer {
                         self.abandon(session, reply)
                     }
                     (Direction::Send, End::Complete) => {
-                        let reply = Reply::new(Situation::Sent).with("bytes", bytes);
+                        let situation = if kept { Situation::SentKept } else { Situation::Sent };
+                        let reply = Reply::new(situation).with("bytes", bytes);
                         self.end(session, reply)
                     }
                     (Direction::Send, end) => {
@@ -406,6 +424,19 @@ impl Transfer {
                 }
             }
             _ => Some(self),
+        }
+    }
+
+    /// What becomes of the data connection when the bytes have moved, or not.
+    fn settle(&self, session: &mut Session, end: End, kept: bool) {
+        if kept {
+            let expires = session.now + session.policy.reservation_timeout;
+            session.arrangement.keep(self.route, expires);
+        } else if end != End::Complete && session.settings.mode.keeps_connection() {
+            match (self.direction, end) {
+                (Direction::Receive, End::Storage(_)) => session.arrangement.close_by_refusal(),
+                _ => session.arrangement.cut(),
+            }
         }
     }
 
@@ -483,7 +514,7 @@ impl Transfer {
 
     /// Whether REST can take it up where it was cut: a file, octet by octet.
     fn can_go_on(&self, session: &Session) -> bool {
-        self.plan == Plan::File && session.settings.representation == Representation::Image
+        self.plan == Plan::File && !session.settings.representation.is_text()
     }
 
     /// What is kept of a cut upload belongs into its answer.
@@ -514,6 +545,8 @@ impl Transfer {
             End::Stalled if receives => Situation::UploadStalled,
             End::Stalled if self.can_go_on(session) => Situation::Stalled,
             End::Stalled => Situation::StalledAnew,
+            End::Malformed(_) => Situation::UploadMalformed,
+            End::PageType => Situation::PageType,
             End::TlsBroken if receives => Situation::UploadTlsBroken,
             End::TlsBroken if self.can_go_on(session) => Situation::TlsBroken,
             End::TlsBroken => Situation::TlsBrokenAnew,
@@ -532,6 +565,7 @@ impl Transfer {
             .with("bytes", self.bytes)
             .with("path", &self.path)
             .with("seconds", session.policy.stall_timeout.as_secs())
+            .with("detail", if let End::Malformed(detail) = end { detail } else { "" })
     }
 
     /// The answer to an upload that storage could not take or finish.
