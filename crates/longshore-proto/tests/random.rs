@@ -23,7 +23,7 @@ use longshore_proto::server::{
     ConnectFailure, Credential, DataEvent, DataEvent::NotEstablished, End, LoginOutcome, Policy, Protection,
     QuotaStatus, Route, StorageOp, StorageOutcome, TlsEvent, TlsNeed, TlsOffer, TlsPolicy,
 };
-use longshore_proto::verbs::{Direction, Failure, VERBS};
+use longshore_proto::verbs::{Failure, VERBS};
 
 /// The steps of the longest sequence.
 const STEPS: usize = 200;
@@ -330,8 +330,8 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
                 3 if job.verb.name() == "RETR" => End::Shrank,
                 4..=6 if cancelled => End::Cancelled,
                 7 => World::possible(End::TlsBroken, &job),
-                8 if job.direction == Direction::Receive => World::possible(End::NoCloseNotify, &job),
-                9 if job.direction == Direction::Receive => World::possible(End::TlsUnexpected, &job),
+                8 => World::possible(End::NoCloseNotify, &job),
+                9 => World::possible(End::TlsUnexpected, &job),
                 _ => End::Complete,
             };
             world.answer_data(kind, DataEvent::Finished { bytes: how.index(2000) as u64, end });

@@ -42,7 +42,7 @@ pub struct Guard {
     transfer: Protection,
     /// What the account that is logged in needs.
     account: TlsNeed,
-    /// A time-out is being handed in.
+    /// A time-out is being handed in, before which TLS had begun.
     pub woken: bool,
 }
 

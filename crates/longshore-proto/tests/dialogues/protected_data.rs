@@ -289,6 +289,9 @@ const CUTS: &[(&str, &str, &str, &str)] = &[
         "426 transfer.tls-broken TLS on the data connection ended early after 7 bytes were sent; to go on send REST",
     ),
     ("RETR a", "TYPE A", "breaks TLS 7", "426 transfer.tls-broken-anew"),
+    // A client that ends without a word while it receives has ended too early, no more.
+    ("RETR a", "TYPE I", "without close_notify 7", "426 transfer.tls-broken TLS"),
+    ("MLSD", "TYPE I", "without close_notify 7", "426 transfer.tls-broken-anew"),
     ("LIST", "TYPE I", "breaks TLS 7", "426 transfer.tls-broken-anew"),
     ("NLST", "TYPE A", "breaks TLS 7", "426 transfer.tls-broken-anew"),
     ("MLSD", "TYPE I", "breaks TLS 7", "426 transfer.tls-broken-anew"),

@@ -10,7 +10,7 @@ use crate::protecting::{
     AUTH, CCC, LOGIN, OFFERS, PRIVATE, check, explicit, implicit, lenient, policy, scene,
 };
 
-const NEEDED: &str = "530 login.tls-needed Nobody logs in here in clear; send AUTH TLS first";
+const NEEDED: &str = "530 login.tls-needed This login is not taken in clear; send AUTH TLS first";
 const REFUSED: &str = "530 login.clear-refused Passwords in clear are taken only from this machine itself";
 const WANTED: &str = "331 login.password-wanted";
 

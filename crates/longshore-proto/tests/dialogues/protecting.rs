@@ -156,6 +156,16 @@ fn bytes_behind_auth_end_the_session() {
 }
 
 #[test]
+fn an_auth_that_comes_in_pieces_is_one() {
+    let auth = "AUTH TLS\\r\\n";
+    for cut in (1..auth.len() - 1).filter(|&cut| !auth[..cut].ends_with('\\')) {
+        let (head, tail) = auth.split_at(cut);
+        check(explicit(), &[("bytes", head), ("nothing", ""), ("bytes", tail), ("expect", "234")]);
+    }
+    check(explicit(), &[("bytes", "AUTH TLS\\n"), ("expect", "234 tls.begins")]);
+}
+
+#[test]
 fn nothing_is_taken_while_tls_begins() {
     let mut scene = scene(explicit());
     scene.play(&[("hold", "tls"), ("send", "AUTH TLS"), ("expect", "234")]);

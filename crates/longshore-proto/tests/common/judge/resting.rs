@@ -65,7 +65,7 @@ impl Judge {
     /// A time-out is about to be handed in.
     pub fn wake(&mut self) {
         self.waking = true;
-        self.guard.woken = true;
+        self.guard.woken = self.guard.begins();
     }
 
     /// A time-out was handed in and all that came of it carried out.

@@ -194,13 +194,10 @@ impl World {
         TlsEvent::Up { description: "TLSv1.3 TLS13_AES_256_GCM_SHA384".to_owned(), certificate }
     }
 
-    /// What ends TLS cannot happen without it, and what is told of uploads not to downloads: these are reset.
+    /// What ends TLS cannot happen without it, nor its beginning in a download: these are reset.
     pub fn possible(end: End, job: &TransferJob) -> End {
         let fits = match end {
-            End::TlsBroken => job.protection == Protection::Private,
-            End::NoCloseNotify => {
-                job.protection == Protection::Private && job.direction == Direction::Receive
-            }
+            End::TlsBroken | End::NoCloseNotify => job.protection == Protection::Private,
             End::TlsUnexpected => job.protection == Protection::Clear && job.direction == Direction::Receive,
             _ => true,
         };
