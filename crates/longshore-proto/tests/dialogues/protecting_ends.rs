@@ -2,8 +2,10 @@
 //!
 //! Not inside: ends of sessions whose TLS stands, which are those of any session.
 
+use std::time::Duration;
+
 use longshore_proto::reply::Situation;
-use longshore_proto::server::{Ending, Event};
+use longshore_proto::server::{Ending, Event, Policy};
 
 use crate::common::{Kind, Scene, World};
 use crate::protecting::{AUTH, LOGIN, check, explicit, implicit, lenient, scene};
@@ -51,7 +53,9 @@ fn a_handshake_that_takes_too_long_ends_the_session_without_a_word() {
     // It is not the time for the login, which goes on meanwhile and is looked at behind it.
     let mut scene = self::scene(explicit());
     scene.play(&[&[("wait", "45000"), ("hold", "tls")], AUTH].concat());
-    scene.play(&[("wait", "20000"), ("open", ""), ("answer", "tls"), ("nothing", "")]);
+    scene.play(&[("wait", "20000")]);
+    scene.world.wake();
+    scene.play(&[("open", ""), ("answer", "tls"), ("nothing", "")]);
     scene.play(&[("wait", "1"), ("expect", "421 session.login-timeout"), ("went", "inside TLS")]);
     scene.play(&[("closed", "")]);
     scene.end();
@@ -64,7 +68,12 @@ fn a_finished_handshake_has_its_full_time_to_log_in_again() {
     let slow: &[_] = &[("wait", "29999"), ("answer", "tls"), ("wait", "30000"), ("open", "")];
     let late: &[_] = &[("wait", "1"), ("expect", "421 session.login-timeout"), ("closed", "")];
     check(explicit(), &[LOGIN, steps, AUTH, slow, late].concat());
-    // The idle time begins anew.
+    // The idle time begins anew, however short it is.
+    let policy = Policy { idle_timeout: Duration::from_secs(10), ..explicit() };
+    let slow: &[_] = &[("hold", "tls"), ("send", "AUTH TLS"), ("expect", "234"), ("wait", "20000")];
+    let steps: &[_] =
+        &[("answer", "tls"), ("wait", "9999"), ("open", ""), ("send", "NOOP"), ("expect", "200")];
+    check(policy, &[slow, steps].concat());
     let steps: &[_] = &[("wait", "299999"), ("open", ""), ("wait", "1"), ("expect", "421 session.idle")];
     check(explicit(), &[AUTH, LOGIN, steps, &[("went", "inside TLS"), ("closed", "")]].concat());
 }
