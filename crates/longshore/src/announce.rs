@@ -2,18 +2,38 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use longshore_accounts::TlsNeed;
+use longshore_server::ListenerTls;
+
+use crate::config::Listener;
 
 /// Everything worth knowing at the start.
 pub(crate) struct Announcement<'a> {
     /// A directory, or the file that says which.
     pub(crate) source: String,
-    pub(crate) addresses: &'a [SocketAddr],
+    pub(crate) endpoints: &'a [Listener],
     pub(crate) anonymous: bool,
     pub(crate) accounts: Accounts<'a>,
     pub(crate) clear_passwords: bool,
+    /// Where TLS is offered: the certificate that most clients will see.
+    pub(crate) certificate: Option<&'a Certificate>,
     pub(crate) passive_ports: (u16, u16),
     /// What the operator should think about.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What is to be known of a certificate.
+pub(crate) struct Certificate {
+    /// By SHA-256.
+    pub(crate) fingerprint: String,
+    /// Whether the server made it itself.
+    pub(crate) own: bool,
+    /// Where clients find one that nobody vouches for.
+    pub(crate) copy: Option<PathBuf>,
+    /// What must be protected.
+    pub(crate) need: TlsNeed,
 }
 
 /// Who else may come in.
@@ -41,8 +61,17 @@ impl Announcement<'_> {
         };
         line(format_args!("longshore {} serves {}", env!("CARGO_PKG_VERSION"), self.source));
         line(format_args!(""));
-        for address in self.addresses {
-            line(format_args!("  listening  ftp://{address}/"));
+        for endpoint in self.endpoints {
+            line(format_args!("  listening  {}://{}/", scheme(endpoint), endpoint.address));
+        }
+        if let Some(certificate) = self.certificate {
+            let whose = match (certificate.own, &certificate.copy) {
+                (false, _) => "offered".to_owned(),
+                (true, None) => "offered, with a self-signed certificate".to_owned(),
+                (true, Some(copy)) => format!("offered, with the self-signed {}", copy.display()),
+            };
+            line(format_args!("  tls        {whose}; its SHA-256 is"));
+            line(format_args!("  {}", certificate.fingerprint));
         }
         match (self.anonymous, &self.accounts) {
             (true, Accounts::Configured(_)) => line(format_args!("  anonymous  anybody, with any password")),
@@ -60,29 +89,19 @@ impl Announcement<'_> {
             Accounts::Configured(count) => line(format_args!("  accounts   {count}")),
             Accounts::None => line(format_args!("  write      nobody (--read-only)")),
         }
-        let beyond = self.addresses.iter().any(|address| !address.ip().is_loopback());
+        let beyond = self.endpoints.iter().any(|endpoint| !endpoint.address.ip().is_loopback());
         if beyond {
             let (first, last) = self.passive_ports;
             line(format_args!("  firewall   let in the port above and {first}-{last} for data"));
         }
-        if beyond && self.clear_passwords {
-            line(format_args!(
-                "  warning    passwords cross the network in clear (clear passwords are allowed)"
-            ));
-        } else if beyond && self.anonymous && !matches!(self.accounts, Accounts::None) {
-            line(format_args!(
-                "  note       other machines may log in as anonymous only: clear passwords are refused"
-            ));
-        } else if beyond && !self.anonymous {
-            line(format_args!(
-                "  warning    other machines cannot log in at all: clear passwords are refused"
-            ));
+        if let Some(remark) = self.about_passwords().filter(|_| beyond) {
+            line(format_args!("  {remark}"));
         }
         for warning in &self.warnings {
             line(format_args!("  warning    {warning}"));
         }
-        if let Some(address) = self.addresses.first() {
-            let host = reachable(*address);
+        if let Some(endpoint) = self.endpoints.first() {
+            let host = reachable(endpoint.address);
             line(format_args!(""));
             if self.anonymous {
                 line(format_args!("  curl ftp://{host}/"));
@@ -101,6 +120,30 @@ impl Announcement<'_> {
         }
         text
     }
+}
+
+impl Announcement<'_> {
+    /// How other machines log in.
+    fn about_passwords(&self) -> Option<&'static str> {
+        let need = self.certificate.map(|certificate| certificate.need);
+        Some(match need {
+            // Protected before anybody could say a password.
+            Some(TlsNeed::Login | TlsNeed::Data) => return None,
+            _ if self.clear_passwords => {
+                "warning    passwords cross the network in clear (clear passwords are allowed)"
+            }
+            Some(TlsNeed::Nothing) => "note       other machines need TLS to log in with a password",
+            None if !self.anonymous => {
+                "warning    other machines cannot log in at all: clear passwords are refused"
+            }
+            None if matches!(self.accounts, Accounts::None) => return None,
+            None => "note       other machines may log in as anonymous only: clear passwords are refused",
+        })
+    }
+}
+
+fn scheme(endpoint: &Listener) -> &'static str {
+    if endpoint.options.tls == ListenerTls::Implicit { "ftps" } else { "ftp" }
 }
 
 /// An address to connect to: a server on all addresses is tried on this machine first.
@@ -131,21 +174,26 @@ mod tests {
         assert!(text.lines().all(|line| line.len() <= 100), "{text}");
     }
 
-    fn announcement<'a>(addresses: &'a [SocketAddr], accounts: Accounts<'a>) -> Announcement<'a> {
+    fn announcement<'a>(endpoints: &'a [Listener], accounts: Accounts<'a>) -> Announcement<'a> {
         Announcement {
             source: "/srv/files".to_owned(),
-            addresses,
+            endpoints,
             anonymous: true,
             accounts,
             clear_passwords: false,
+            certificate: None,
             passive_ports: (30000, 30999),
             warnings: Vec::new(),
         }
     }
 
+    fn at(address: &str) -> Listener {
+        Listener::new(address.parse().expect("an address"), ListenerTls::Explicit)
+    }
+
     #[test]
     fn at_home() {
-        let addresses = ["127.0.0.1:2121".parse().unwrap(), "[::1]:2121".parse().unwrap()];
+        let addresses = [at("127.0.0.1:2121"), at("[::1]:2121")];
         check(
             announcement(&addresses, Accounts::Writer { name: "longshore", password: Some("abc-def") }),
             &[
@@ -161,7 +209,7 @@ mod tests {
 
     #[test]
     fn in_the_open() {
-        let addresses = ["0.0.0.0:21".parse().unwrap()];
+        let addresses = [at("0.0.0.0:21")];
         let writer = Accounts::Writer { name: "a b", password: None };
         check(
             Announcement { clear_passwords: true, ..announcement(&addresses, writer) },
@@ -176,7 +224,7 @@ mod tests {
 
     #[test]
     fn whom_other_machines_may_log_in_as() {
-        let addresses = ["0.0.0.0:21".parse().unwrap()];
+        let addresses = [at("0.0.0.0:21")];
         check(
             announcement(&addresses, Accounts::Configured(2)),
             &["note       other machines may log in as anonymous only: clear passwords are refused"],
@@ -189,7 +237,7 @@ mod tests {
 
     #[test]
     fn by_a_file() {
-        let addresses = ["127.0.0.1:2121".parse().unwrap()];
+        let addresses = [at("127.0.0.1:2121")];
         check(
             Announcement { anonymous: false, ..announcement(&addresses, Accounts::Configured(3)) },
             &["anonymous  nobody", "accounts   3", "lftp -u NAME ftp://127.0.0.1:2121/"],

@@ -12,7 +12,7 @@ use longshore_server::Listeners;
 use nix::unistd::{Gid, geteuid};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use crate::config::{Environment, Settings, Tenancy};
+use crate::config::{Environment, Listener, Settings, Tenancy};
 use crate::limits::CHECKED_DIRECTORIES;
 use crate::privileges::Identity;
 use crate::{Failure, log, ports, serve, source, stores};
@@ -29,7 +29,8 @@ pub(crate) fn check(file: &Path) -> Result<(), Failure> {
             Servant(None)
         }
     };
-    wrong.extend(addresses(&settings.server.listen)?);
+    let listen: Vec<SocketAddr> = settings.server.listen.iter().map(|listener| listener.address).collect();
+    wrong.extend(addresses(&listen)?);
     wrong.extend(log_files(&settings, &servant));
     for warning in warnings(&settings, &servant) {
         log::print(&format!("{}: warning: {warning}\n", file.display()));
@@ -133,7 +134,7 @@ fn warnings(settings: &Settings, servant: &Servant) -> Vec<String> {
     if let Some(ephemeral) = ports::ephemeral() {
         warnings.extend(ports::warning(&server.passive_ports, &ephemeral));
     }
-    let loopback_only = server.listen.iter().all(|address| address.ip().is_loopback());
+    let loopback_only = server.listen.iter().all(|listener| listener.address.ip().is_loopback());
     if let Some(public) = server.public_address {
         if is_unreachable(public) {
             warnings.push(format!("public_address {public} cannot be reached from the internet"));
@@ -149,8 +150,7 @@ fn warnings(settings: &Settings, servant: &Servant) -> Vec<String> {
             "passwords in clear are taken from the network: anybody on the way can read them".to_owned(),
         );
     }
-    let mapped =
-        |address: &SocketAddr| matches!(address.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    let mapped = |listener: &Listener| matches!(listener.address.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
     if server.listen.iter().any(mapped) {
         warnings.push("an IPv4-mapped address is listened to; write it as IPv4".to_owned());
     }

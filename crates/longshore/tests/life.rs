@@ -111,6 +111,7 @@ fn without_a_file_it_ends_with_its_terminal() {
     let longshore = serve(&[root, "--user", USER, "--listen", "127.0.0.1:0"]);
     let mut python = Command::new("python3");
     python.args(["-c", TERMINAL]).arg(longshore.get_program()).args(longshore.get_args());
+    python.env(common::STATE, directory.file("state"));
     match python.env("LONGSHORE_PASSWORD", PASSWORD).status() {
         Ok(status) => assert!(status.success(), "{status}"),
         Err(_) => eprintln!("not run: there is no python3"),

@@ -125,8 +125,8 @@ fn a_log_that_cannot_be_written_stops_nobody_and_is_confessed() {
     server.signal("HUP");
     let confession = server.wait_for("lines of the log before were lost: No space left on device");
     let count: u32 = confession.split(' ').nth(1).and_then(|count| count.parse().ok()).expect("a number");
-    // Started, logged in, stored, reloaded.
-    assert_eq!(count, 4, "{confession}");
+    // The certificate, started, logged in, stored, reloaded.
+    assert_eq!(count, 5, "{confession}");
     assert!(anna.upload("b", b"four"));
     server.wait_for(") /b");
 }
