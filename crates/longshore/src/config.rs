@@ -15,6 +15,8 @@ mod tls;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub(crate) use environment::Environment;
 pub(crate) use model::{Log, Server, Settings, explicit};

@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use longshore_accounts::Authenticator;
 use longshore_server::limits::SHUTDOWN_GRACE;
-use longshore_server::{Config, Control, Event, EventKind, ListenerOptions, Observer, TlsOffer, Trees};
+use longshore_server::{Config, Control, Event, EventKind, Observer, TlsOffer, Trees};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use crate::config::{Listener, Server, Settings};
+use crate::config::{Server, Settings};
 use crate::limits::{CERTIFICATE_INTERVAL, END_MARGIN};
 use crate::log::{Log, Opened};
 use crate::manager::Manager;
@@ -245,15 +245,8 @@ async fn reload_when_asked(life: Arc<Life>, mut asked: tokio::sync::mpsc::Receiv
 
 /// What is different and takes a restart.
 fn not_reloaded(begun_with: &Server, now: &Server) -> Vec<String> {
-    // Plain addresses, and those of which a table says more.
-    let split = |server: &Server| -> (Vec<Listener>, Vec<Listener>) {
-        let is_plain = |listener: &Listener| listener.options == ListenerOptions::default();
-        server.listen.iter().partition(|listener| is_plain(listener))
-    };
-    let ((listen, tables), (listen_now, tables_now)) = (split(begun_with), split(now));
     let changed = [
-        ("server.listen", listen != listen_now),
-        ("[listener]", tables != tables_now),
+        ("server.listen or a [listener]", begun_with.listen != now.listen),
         ("server.user", begun_with.user != now.user),
         ("server.group", begun_with.group != now.group),
         ("server.state_directory", begun_with.state_directory != now.state_directory),

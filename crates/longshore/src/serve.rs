@@ -245,8 +245,9 @@ fn certificate(tls: &InForce, settings: &Settings) -> Option<Certificate> {
         Origin::Kept { public, .. } => (true, public.clone()),
         Origin::InMemory => (true, None),
     };
+    let host = info.names.iter().find(|name| !name.starts_with('*')).cloned();
     let need = settings.tls.rules.need.unwrap_or_default();
-    Some(Certificate { fingerprint: info.fingerprint, own, copy, need })
+    Some(Certificate { fingerprint: info.fingerprint, own, copy, host, need })
 }
 
 /// The sockets that were handed over, else those that the settings ask for.

@@ -3,8 +3,12 @@
 //! Not inside: TLS itself (`longshore-tls`), who asks for a look, and where what is found is told
 //! ([`life`](crate::life)).
 
+mod check;
 mod own;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -24,6 +28,7 @@ use crate::config::{self, Clients, Settings};
 use crate::limits::{CERTIFICATE_WARNING, CERTIFICATE_WARNING_INTERVAL};
 use crate::privileges::Identity;
 use crate::{Failure, state};
+pub(crate) use check::check;
 use own::Place;
 use watch::{Found, Watch};
 
@@ -287,7 +292,7 @@ fn configured(
 }
 
 /// What is wrong with each of these, not only with the first that has a mistake.
-pub(crate) fn mistakes(files: &[CertificateFiles], now: SystemTime) -> Vec<String> {
+fn mistakes(files: &[CertificateFiles], now: SystemTime) -> Vec<String> {
     let load = |one: &CertificateFiles| CertificateSet::load(std::slice::from_ref(one), now);
     files.iter().filter_map(|one| load(one).err()).map(|error| error.to_string()).collect()
 }
@@ -354,7 +359,7 @@ fn files_of(certificates: &[CertificateFiles]) -> Vec<PathBuf> {
 }
 
 /// What to think about: what `longshore-tls` has found, and certificates that end soon.
-pub(crate) fn warnings(set: &CertificateSet, now: SystemTime) -> Vec<String> {
+fn warnings(set: &CertificateSet, now: SystemTime) -> Vec<String> {
     let mut warnings: Vec<String> = set.warnings().iter().map(ToString::to_string).collect();
     for info in set.infos() {
         let Ok(left) = info.not_after.duration_since(now) else {

@@ -171,7 +171,7 @@ fn a_reload_changes_all_but_those_who_are_there() {
     ));
     server.signal("HUP");
     server.wait_for("reloaded: ");
-    server.wait_for("server.listen has changed and takes a restart");
+    server.wait_for("server.listen or a [listener] has changed and takes a restart");
     data.write_all(b"whole").expect("it still takes data");
     drop(data);
     anna.expect(226);

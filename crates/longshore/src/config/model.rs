@@ -135,7 +135,7 @@ impl Settings {
         view: &View<'_, '_>,
         reader: &mut Reader<'_>,
     ) {
-        let alone = account.is_some_and(|account| account.hash.is_none()) && view.has("certificates");
+        let alone = account.is_some_and(|account| account.hash.is_none() && !account.certificates.is_empty());
         if alone && !view.has("password") && (!self.tls.offer || self.tls.clients == Clients::Off) {
             let what = "account.certificates are never asked for: tls.client_certificates is \"off\" or tls.offer false";
             reader.note(view.place("certificates"), what.to_owned());

@@ -84,12 +84,7 @@ impl Tls {
             let names = reader.get(&table, "names", |value| list(value, host));
             self.certificates.extend(chain.map(|chain| files(chain, key, names.unwrap_or_default())));
         }
-        let version = |text: &str| match text {
-            "1.2" => Some(Version::Tls12),
-            "1.3" => Some(Version::Tls13),
-            _ => None,
-        };
-        put(&mut self.minimum_version, reader.get(&view, "minimum_version", |value| parsed(value, version)));
+        put(&mut self.minimum_version, reader.get(&view, "minimum_version", version));
         self.rules = rules(&view, reader, "require").over(self.rules);
         put(&mut self.allow_ccc, reader.get(&view, "allow_ccc", flag));
         let clients = |text: &str| match text {
@@ -195,6 +190,17 @@ pub(super) fn certificate_rule(value: &Value<'_>) -> Converted<CertificateRule> 
         return Err(Wrong::because(value, "a fingerprint by SHA-256 has 64 hexadecimal digits"));
     }
     Ok(CertificateRule::Fingerprint(digits.to_ascii_uppercase()))
+}
+
+/// As text or as a number, which is what it looks like in the environment.
+fn version(value: &Value<'_>) -> Converted<Version> {
+    let given = value.get_ref();
+    let text = given.as_str().or_else(|| given.as_float().map(|number| number.as_str()));
+    match text {
+        Some("1.2") => Ok(Version::Tls12),
+        Some("1.3") => Ok(Version::Tls13),
+        _ => Err(Wrong::at(value)),
+    }
 }
 
 fn files(chain: PathBuf, key: Option<PathBuf>, names: Vec<String>) -> CertificateFiles {

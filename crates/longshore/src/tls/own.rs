@@ -17,7 +17,7 @@ use crate::Failure;
 use crate::limits::{OWN_CERTIFICATE_LEFT, STATE_DIRECTORY_MODE};
 
 /// Certificate and key.
-pub(super) const FILE: &str = "self-signed.pem";
+const FILE: &str = "self-signed.pem";
 /// The certificate alone.
 const PUBLIC: &str = "certificate.pem";
 
@@ -39,6 +39,23 @@ pub(crate) struct Place {
     /// Whom the files are given to.
     pub(crate) owner: Option<(Uid, Gid)>,
     pub(crate) names: Vec<String>,
+}
+
+/// What a directory holds, for whoever only looks.
+pub(crate) enum Judgement {
+    Good,
+    Missing,
+    /// It will be made anew, and why.
+    Due(String),
+}
+
+/// What the next start would find.
+pub(crate) fn judge(directory: &Path, now: SystemTime) -> Result<Judgement, Failure> {
+    Ok(match look(&directory.join(FILE), now)? {
+        Kept::Good(_) => Judgement::Good,
+        Kept::Nothing => Judgement::Missing,
+        Kept::Old(_, why) | Kept::Damaged(why) => Judgement::Due(why),
+    })
 }
 
 /// What lies there.
