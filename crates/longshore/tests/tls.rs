@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Directory, PASSWORD, STATE, Server, USER, run, run_with, serve, serve_json};
+use common::{Directory, PASSWORD, STATE, Server, USER, run, run_with, serve};
 
 /// A certificate and its key, as a server has made them for itself.
 struct Pair {
@@ -90,12 +90,15 @@ fn a_server_without_a_certificate_makes_one_and_keeps_it() {
     let second = start(&directory, "28420-28424", &[]);
     assert_eq!(fingerprint(&second.announcement), fingerprint(&shown));
     drop(second);
-    // Where programs read the log, it is in there.
+    // In a log that people read elsewhere, too.
     let root = directory.path().to_str().expect("directories of tests are ASCII");
-    let mut command = serve_json(&[root, "--listen", "127.0.0.1:0", "--passive-ports", "28420-28424"]);
+    let mut command = serve(&[root, "--listen", "127.0.0.1:0", "--passive-ports", "28420-28424"]);
     command.args(["--read-only"]).env(STATE, directory.file("state"));
-    let (log, ended_well) = Server::launch(command).interrupt();
-    assert!(ended_well && log.contains("\"event\":\"stopped\""), "{log}");
+    command.env("LONGSHORE_LOG_FILE", directory.file("log"));
+    let (_, ended_well) = Server::launch(command).interrupt();
+    let log = std::fs::read_to_string(directory.file("log")).expect("it is there");
+    assert!(ended_well && log.contains("self-signed certificate: CN="), "{log}");
+    assert!(log.contains(&fingerprint(&shown)), "{log}");
 }
 
 #[test]
@@ -154,7 +157,7 @@ fn certificates_that_are_no_good_are_told_by_check_and_stop_the_start() {
     let file = configuration(&directory, "28442-28445", "");
     let (said, complaint, succeeded) = run(&["check", &file], "");
     assert!(succeeded && !said.contains("warning"), "{said}{complaint}");
-    let mut check_refused = |words: &str| {
+    let check_refused = |words: &str| {
         for arguments in [&["check", &file][..], &["serve", "--config", &file]] {
             let (_, complaint, succeeded) = run(arguments, "");
             assert!(!succeeded && complaint.contains(words), "{words:?} is not in:\n{complaint}");

@@ -4,6 +4,7 @@ use longshore_accounts::{CertificateRule, DataPeer, DataSession, TlsNeed, TlsRul
 use longshore_server::tls::{CertificateFiles, Version};
 use longshore_server::{ListenerOptions, ListenerTls};
 
+use super::keys::{ACCOUNT, CERTIFICATE, Key, LISTENER, Presence, TLS};
 use super::model::Settings;
 use super::tests::{account, check_problems, check_refused, environment, read};
 use super::{Clients, Listener, Tls};
@@ -209,4 +210,31 @@ fn the_environment_speaks_of_tls_too() {
         Settings::read("", "", &environment(&[("LONGSHORE_TLS_OFER", "false")])),
         &["LONGSHORE_TLS_OFER: [tls] has no such key; did you mean LONGSHORE_TLS_OFFER?"],
     );
+}
+
+/// The page for operators has a row for each key, with its default.
+#[test]
+fn the_page_of_the_configuration_is_complete() {
+    let page = include_str!("../../../../docs/config.md");
+    // A table is what stands between its head and the next empty line.
+    let check = |head: &str, keys: &mut dyn Iterator<Item = &Key>| {
+        let (_, table) = page.split_once(&format!("| key of {head} | default |")).expect(head);
+        let table = table.split("\n\n").next().unwrap_or_default();
+        for key in keys {
+            let default = match key.presence {
+                Presence::Default => format!("`{}`", key.value),
+                Presence::Optional => "none".to_owned(),
+                Presence::Required => "needed".to_owned(),
+            };
+            let row = format!("| `{}` | {default} | ", key.name);
+            assert!(table.contains(&row), "{row:?} is not in the table of {head}:{table}");
+        }
+    };
+    check("`[tls]`", &mut TLS.keys.iter());
+    check("`[[certificate]]`", &mut CERTIFICATE.keys.iter());
+    check("`[[listener]]`", &mut LISTENER.keys.iter());
+    let of_tls = ["require_tls", "certificates"];
+    let shared = |key: &&Key| TLS.keys.iter().any(|other| other.name == key.name);
+    let mut accounts = ACCOUNT.keys.iter().filter(|key| of_tls.contains(&key.name) || shared(key));
+    check("`[[account]]` and `[anonymous]`", &mut accounts);
 }
