@@ -27,4 +27,5 @@ mod reloading;
 mod resume;
 mod sessions;
 mod shutdown;
+mod tls_transfers;
 mod tracing;
