@@ -27,5 +27,7 @@ mod reloading;
 mod resume;
 mod sessions;
 mod shutdown;
+mod tls_ends;
+mod tls_logins;
 mod tls_transfers;
 mod tracing;
