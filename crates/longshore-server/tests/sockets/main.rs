@@ -29,6 +29,7 @@ mod sessions;
 mod shutdown;
 mod tls_attacks;
 mod tls_ends;
+mod tls_limits;
 mod tls_logins;
 mod tls_strangers;
 mod tls_transfers;
