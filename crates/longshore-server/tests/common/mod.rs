@@ -298,6 +298,11 @@ impl Events {
         told.iter().filter(|event| event.session.is_some()).cloned().collect()
     }
 
+    /// Forgets what was told so far.
+    pub(crate) fn forget(&self) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The first `count` events of which `wanted` makes something, once they have been told.
     #[track_caller]
     pub(crate) fn wait_for<T>(&self, count: usize, wanted: impl Fn(&Event) -> Option<T>) -> Vec<T> {

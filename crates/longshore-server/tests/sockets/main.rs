@@ -31,6 +31,7 @@ mod tls_attacks;
 mod tls_ends;
 mod tls_limits;
 mod tls_logins;
+mod tls_proofs;
 mod tls_strangers;
 mod tls_transfers;
 mod tracing;

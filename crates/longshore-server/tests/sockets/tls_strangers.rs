@@ -7,30 +7,24 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use longshore_server::accounts::{
-    DataPeer, DataSession, MemoryAccounts, Permissions, TlsNeed, TlsRules, UploadEnd,
-};
+use longshore_server::accounts::{DataPeer, DataSession, TlsRules};
 use longshore_server::limits::HANDSHAKES_AT_ONCE;
 use longshore_server::storage::memory::Memory;
-use longshore_server::{EventKind, ListenerOptions, ListenerTls};
 use rustls::ClientConfig;
 
-use crate::common::client::connect_from;
-use crate::common::tls::{REQUIRE, VERSIONS, Version, client, tls};
+use crate::common::client::{Expected, Reply, connect_from};
+use crate::common::tls::{REQUIRE, VERSIONS, Version, client};
 use crate::common::wire::Wire;
-use crate::common::{
-    Client, Data, ELSEWHERE, HERE, PASSWORD, Random, Server, Setup, Situation, USER, account, check_octets,
-    octets,
-};
+use crate::common::{Client, Data, ELSEWHERE, HERE, Random, Server, Setup, Situation, check_octets, octets};
 
 /// Longer than whatever a handshake says, so that no piece of it passes for one.
 const CONTENTS_BYTES: usize = 40_000;
 
-fn contents() -> Vec<u8> {
+pub(super) fn contents() -> Vec<u8> {
     octets(CONTENTS_BYTES, 42)
 }
 
-fn setup() -> Setup {
+pub(super) fn setup() -> Setup {
     let memory = Memory::new();
     memory.insert("/file", contents());
     Setup::of(memory).ports(16)
@@ -38,7 +32,7 @@ fn setup() -> Setup {
 
 /// What a stranger does when he has connected.
 #[derive(Clone, Debug)]
-enum Trick {
+pub(super) enum Trick {
     /// Waits for what may come.
     Silent,
     /// Closes at once.
@@ -59,7 +53,7 @@ enum Trick {
 }
 
 /// Connects to a passive port and tries it; what was got out of it in clear.
-fn stranger(trick: Trick, from: IpAddr, to: SocketAddr) -> JoinHandle<Vec<u8>> {
+pub(super) fn stranger(trick: Trick, from: IpAddr, to: SocketAddr) -> JoinHandle<Vec<u8>> {
     let socket = connect_from(from, to, None);
     let mut wire = socket.map(Wire::clear).ok();
     let mut begin = || -> Option<()> {
@@ -117,7 +111,7 @@ fn stranger(trick: Trick, from: IpAddr, to: SocketAddr) -> JoinHandle<Vec<u8>> {
 
 /// That he has got nothing.
 #[track_caller]
-fn check_stranger(stranger: JoinHandle<Vec<u8>>) {
+pub(super) fn check_stranger(stranger: JoinHandle<Vec<u8>>) {
     let found = stranger.join().expect("he only tries");
     assert!(found.is_empty(), "{} octets have reached a stranger", found.len());
 }
@@ -159,7 +153,7 @@ fn tricks(server: &Server, client: &mut Client, version: Version) -> Vec<Trick> 
 
 /// The transfer of a client whose connection stands already.
 #[track_caller]
-fn transfer(client: &mut Client, mut data: Data, line: &str) {
+pub(super) fn transfer(client: &mut Client, mut data: Data, line: &str) {
     if line.starts_with("STOR") {
         data.write(&contents()[..30_000]);
         data.finish();
@@ -172,7 +166,7 @@ fn transfer(client: &mut Client, mut data: Data, line: &str) {
     }
 }
 
-const LINES: [&str; 2] = ["RETR file", "STOR new"];
+pub(super) const LINES: [&str; 2] = ["RETR file", "STOR new"];
 
 #[test]
 fn strangers_before_the_client_and_after_it() {
@@ -200,10 +194,10 @@ fn strangers_before_the_client_and_after_it() {
 
 /// Either mark.
 #[derive(Debug)]
-struct Begins;
+pub(super) struct Begins;
 
-impl crate::common::client::Expected for Begins {
-    fn fits(&self, reply: &crate::common::client::Reply) -> bool {
+impl Expected for Begins {
+    fn fits(&self, reply: &Reply) -> bool {
         [125, 150].contains(&reply.code)
     }
 }
@@ -266,6 +260,32 @@ fn silent_strangers_leave_room_for_the_client() {
                 transfer(&mut client, data, line);
                 silent.into_iter().for_each(check_stranger);
             }
+        }
+        client.quit();
+    }
+}
+
+/// One more, and nobody is served any more: the transfer fails, and that is all they can do.
+#[test]
+fn silent_strangers_that_leave_no_room() {
+    let server = setup().tls(REQUIRE).on_one_thread().start();
+    for version in VERSIONS {
+        let own = client(version);
+        let mut client = server.secured_with(&own);
+        for line in LINES {
+            let to = client.passive();
+            let silent: Vec<_> = (0..HANDSHAKES_AT_ONCE).map(|_| stranger(Trick::Silent, HERE, to)).collect();
+            let mut data = Data::connect(to).protected(Some(&own));
+            client.command(line, 125);
+            client.command("NOOP", 200);
+            server.advance(Duration::from_secs(31));
+            client.expect(Situation::DataTlsSilent);
+            silent.into_iter().for_each(check_stranger);
+            data.expect_end();
+            client.command("SIZE new", Situation::NotFound);
+            let data = client.data();
+            client.command(line, 125);
+            transfer(&mut client, data, line);
         }
         client.quit();
     }
@@ -354,136 +374,8 @@ fn a_client_with_several_addresses() {
     }
 }
 
-fn client_of(version: Version) -> ClientConfig {
+pub(super) fn client_of(version: Version) -> ClientConfig {
     client(version)
-}
-
-/// Clients that cannot resume are served by address where the rules say so, and everybody who watches can see how many
-/// there are.
-#[test]
-fn connections_that_do_not_resume() {
-    for data_session in [None, Some(DataSession::Prefer), Some(DataSession::Off)] {
-        let rules = TlsRules { data_session, ..TlsRules::default() };
-        let mut server = setup().tls(rules).start();
-        for version in VERSIONS {
-            let mut client = server.secured(version);
-            for line in LINES {
-                let data = Data::connect(client.passive()).protected(Some(&client_of(version)));
-                client.command(line, 125);
-                // One that fetches again does resume.
-                transfer(&mut client, data, line);
-            }
-            client.quit();
-        }
-        let counted = if data_session == Some(DataSession::Off) { 0 } else { 4 };
-        assert_eq!(server.control().unproved(), counted);
-        server.shut_down();
-        server.wait_for_end();
-        let stopped = server.events().wait_for(1, |event| match event.kind {
-            EventKind::Stopped { unproved, .. } => Some(unproved),
-            _ => None,
-        });
-        assert_eq!(stopped, [counted]);
-        // Once for each session.
-        let told = server.events().of_sessions().into_iter().filter_map(|event| match event.kind {
-            EventKind::DataNotProved { why } => Some(why),
-            _ => None,
-        });
-        let told: Vec<_> = told.collect();
-        assert_eq!(told.len() as u64, counted / 2);
-        assert!(told.iter().all(|why| why.contains("offered no TLS session")), "{told:?}");
-    }
-}
-
-/// Those that do not are refused where they must, and their bytes are nobody's file.
-#[test]
-fn connections_that_must_resume() {
-    let server = setup().tls(REQUIRE).start();
-    for version in VERSIONS {
-        let mut client = server.secured(version);
-        for line in ["STOR new", "APPE new", "APPE file", "STOR file", "STOU", "RETR file", "LIST"] {
-            let mut data = Data::connect(client.passive()).protected(Some(&client_of(version)));
-            client.command(line, 125);
-            data.wire().handshake().expect("it is complete before it is judged");
-            // The server may have closed by now.
-            let _ = data.wire().write_all(b"bytes of somebody");
-            let _ = data.wire().close_notify();
-            let text = client.expect(Situation::DataNotResumed).text();
-            assert!(text.contains("offered no TLS session"), "{text}");
-            assert!(!matches!(data.wire().read(&mut [0; 1]), Ok(1..)), "an octet of a file");
-            client.command("SIZE new", Situation::NotFound);
-        }
-        assert_eq!(client.names("NLST"), ["file"]);
-        check_octets(&client.fetch("RETR file"), &contents());
-        client.quit();
-    }
-    assert_eq!(server.control().unproved(), 0);
-}
-
-/// What an account says holds before what its listener says, and that before what the server says.
-#[test]
-fn accounts_and_listeners_have_rules_of_their_own() {
-    let rules = |data_session| TlsRules { data_session: Some(data_session), ..TlsRules::default() };
-    let mut strict = account("strict", Permissions::ALL);
-    strict.tls = TlsRules { upload_end: Some(UploadEnd::Refuse), ..rules(DataSession::Require) };
-    let mut lax = account("lax", Permissions::ALL);
-    lax.tls = TlsRules { need: Some(TlsNeed::Nothing), ..rules(DataSession::Off) };
-    let accounts = MemoryAccounts::new()
-        .with_account(account(USER, Permissions::ALL), PASSWORD)
-        .with_account(strict, PASSWORD)
-        .with_account(lax, PASSWORD);
-    let of = |data_session| ListenerOptions { tls: ListenerTls::Explicit, rules: rules(data_session) };
-    let server = setup()
-        .with(|config| config.accounts = Arc::new(accounts))
-        .offering(tls(rules(DataSession::Prefer)))
-        .listening_with(HERE, of(DataSession::Require))
-        .listening_with(HERE, of(DataSession::Off))
-        .start();
-    let (served, required, off) = (server.address(HERE), server.added(0), server.added(1));
-    let mut unproved = 0;
-    // Where, who, whether one without proof is served, whether it is counted.
-    for (at, user, fits, counts) in [
-        (served, USER, true, true),
-        (served, "strict", false, false),
-        (served, "lax", true, false),
-        (required, USER, false, false),
-        (required, "lax", true, false),
-        (off, USER, true, false),
-        (off, "strict", false, false),
-    ] {
-        let config = client(VERSIONS[1]);
-        let mut client = Client::connect(at);
-        client.expect(220);
-        client.secure(&config);
-        // The rules of one who was here before are not his.
-        client.log_in("lax", PASSWORD);
-        client.log_in("strict", PASSWORD);
-        client.log_in(user, PASSWORD);
-        client.command("TYPE I", 200);
-        client.protect_data(&config);
-        let mut data = Data::connect(client.passive()).protected(Some(&client_of(VERSIONS[1])));
-        client.command("RETR file", 125);
-        if fits {
-            check_octets(&data.read_all(), &contents());
-            client.expect(Situation::Sent);
-        } else {
-            let _ = data.wire().handshake();
-            client.expect(Situation::DataNotResumed);
-        }
-        unproved += u64::from(counts);
-        assert_eq!(server.control().unproved(), unproved, "{user} at {at}");
-        let mut data = client.data();
-        client.command("STOR cut", 125);
-        data.write(b"some");
-        data.end_output();
-        if user == "strict" {
-            client.expect(Situation::UploadNoCloseNotifyKept);
-        } else {
-            client.expect(Situation::Stored);
-            client.command("DELE cut", 250);
-        }
-        client.quit();
-    }
 }
 
 /// Strangers of all kinds at random around true transfers: what is fetched and stored is always the client's and whole.

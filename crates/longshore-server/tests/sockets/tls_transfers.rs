@@ -1,5 +1,6 @@
 //! Transfers inside TLS as clients do them every day: each verb, each way to a data connection, both versions.
 
+use std::io::Write;
 use std::net::{IpAddr, TcpListener};
 
 use longshore_server::accounts::TlsRules;
@@ -8,7 +9,8 @@ use longshore_server::tls::limits::CONTROL_TICKETS;
 use longshore_server::{EventKind, Protection, Representation};
 
 use crate::common::ground::{Bystander, Scratch};
-use crate::common::tls::{REQUIRE, VERSIONS, client};
+use crate::common::tls::{REQUIRE, TLS13, VERSIONS, client};
+use crate::common::wire::Wire;
 use crate::common::{
     Client, Data, HERE, HERE_V6, MORE_THAN_BUFFERS_BYTES, Server, Setup, Situation, check_octets, octets,
 };
@@ -180,6 +182,69 @@ fn many_transfers_in_one_session() {
         }
     }
     assert_eq!(server.control().unproved(), 0);
+}
+
+/// As small as records can be, and each of another size.
+#[test]
+fn small_records() {
+    with_each_session(
+        || Setup::of(Memory::new()),
+        |_, client| {
+            let contents = octets(20_000, 6);
+            let mut data = client.data();
+            client.command("STOR file", 125);
+            let (mut rest, mut count) = (&contents[..], 0);
+            while !rest.is_empty() {
+                let piece;
+                (piece, rest) = rest.split_at(rest.len().min(1 + count % 20));
+                data.write(piece);
+                count += 1;
+            }
+            data.finish();
+            client.expect(Situation::Stored);
+            check_octets(&client.fetch("RETR file"), &contents);
+        },
+    );
+}
+
+/// A client may change its keys at any time, and ask that we change ours (RFC 8446 section 4.6.3).
+#[test]
+fn keys_that_change() {
+    fn change(wire: &mut Wire) -> std::io::Result<()> {
+        wire.tls.as_mut().expect("TLS").refresh_traffic_keys().expect("TLS 1.3 can");
+        let update = wire.take_unsent();
+        wire.socket.write_all(&update)
+    }
+    let server = Setup::of(big()).tls(REQUIRE).start();
+    let mut client = server.secured(TLS13);
+    let contents = octets(400_000, 5);
+    let mut data = client.data();
+    client.command("STOR file", 125);
+    for piece in contents.chunks(50_000) {
+        data.write(piece);
+        change(data.wire()).expect("the server reads");
+        change(client.wire()).expect("the server reads");
+        client.command("NOOP", 200);
+    }
+    data.finish();
+    client.expect(Situation::Stored);
+    check_octets(&client.fetch("RETR file"), &contents);
+    let mut data = client.data();
+    client.command("RETR big", 125);
+    let mut found = data.read(100_000);
+    for _ in 0..100 {
+        change(data.wire()).expect("there is room");
+    }
+    found.extend(data.read_all());
+    check_octets(&found, &octets(MORE_THAN_BUFFERS_BYTES, 1));
+    client.expect(Situation::Sent);
+    // Who does nothing else only wants the server to work.
+    while change(client.wire()).is_ok() {}
+    server.events().wait_for(1, |event| match &event.kind {
+        EventKind::TlsFailed { why } => why.contains("KeyUpdate").then_some(()),
+        _ => None,
+    });
+    server.secured(TLS13).quit();
 }
 
 /// One that comes with the same session of TLS 1.2 again and again, from both sides at once: the sessions of several
