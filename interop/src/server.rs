@@ -101,6 +101,7 @@ impl Server {
         command.arg("serve").arg(&served).args(ARGUMENTS).args(["--log-format", "text"]);
         // What a test leaves running when it stops the server is not waited for.
         command.env("LONGSHORE_LIMITS_DRAIN_GRACE_SECONDS", "0");
+        command.env("LONGSHORE_SERVER_STATE_DIRECTORY", folder.path().join("state"));
         command.args(["--passive-ports", &ports.argument()]);
         for family in Family::here() {
             command.args(["--listen", family.listen_argument()]);

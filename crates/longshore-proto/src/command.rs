@@ -4,6 +4,8 @@
 //! ([`server`](crate::server)). Paths stay as the peer wrote them: they are resolved when the command's turn comes,
 //! for a CWD may wait before it.
 
+mod protection;
+
 use std::fmt;
 use std::net::SocketAddrV4;
 
@@ -13,6 +15,9 @@ use crate::listing::Facts;
 use crate::reply::Situation;
 use crate::time::{self, UnixTime};
 use crate::verbs::{Legal, Verb};
+use protection::{buffer_size, level, mechanism};
+
+pub use protection::{AuthMechanism, ProtectionLevel};
 
 /// A line that names a command we know.
 #[derive(Debug, PartialEq, Eq)]
@@ -218,28 +223,6 @@ pub enum Site {
     Unknown(Vec<u8>),
 }
 
-/// AUTH: what protects the control connection, and what data connections begin with (RFC 4217 section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthMechanism {
-    /// `TLS`, `TLS-C`: TLS; data connections are in clear until PROT.
-    Tls,
-    /// `SSL`, `TLS-P`, from drafts before the RFC: TLS; data connections begin as after PBSZ 0 and PROT P.
-    TlsPrivate,
-}
-
-/// PROT: how data connections are protected (RFC 2228 section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProtectionLevel {
-    /// `C`, not at all.
-    Clear,
-    /// `S`, against changes.
-    Safe,
-    /// `E`, against reading.
-    Confidential,
-    /// `P`, against both: TLS.
-    Private,
-}
-
 /// What is wrong with an argument: 501, or 504 for a legal value that is not offered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArgumentError {
@@ -252,6 +235,9 @@ pub enum ArgumentError {
     /// Not a number, or one above 2^63 - 1.
     #[error("a number from 0 to 9223372036854775807 is needed")]
     Number,
+    /// Not a number of 32 bits (RFC 2228 section 3).
+    #[error("a size from 0 to 4294967295 is needed, with TLS 0 will do")]
+    BufferSize,
     /// Not a mode, or one with bits that are not given to files.
     #[error("a mode from 0 to 3777 in octal digits is needed, set-user-ID (4000) is not given to files")]
     FileMode,
@@ -356,8 +342,7 @@ fn parse_argument(verb: Verb, argument: &[u8]) -> Result<Command, ArgumentError>
         Verb::Noop => Command::Noop,
         Verb::Clnt => Command::Clnt(argument.to_vec()),
         Verb::Auth => Command::Auth(mechanism(argument)?),
-        // With TLS every size is 0 (RFC 4217 section 8), but it is a number.
-        Verb::Pbsz => number(argument).map(|_| Command::Pbsz)?,
+        Verb::Pbsz => buffer_size(argument).map(|()| Command::Pbsz)?,
         Verb::Prot => Command::Prot(level(argument)?),
         Verb::Ccc => Command::Ccc,
         Verb::Adat
@@ -485,26 +470,6 @@ fn mode(argument: &[u8]) -> Result<Mode, ArgumentError> {
             Err(ArgumentError::NotOffered { parameter: "MODE E", instead: "MODE S, MODE B or MODE C" })
         }
         _ => Err(ArgumentError::Unknown),
-    }
-}
-
-fn mechanism(argument: &[u8]) -> Result<AuthMechanism, ArgumentError> {
-    match argument.trim_ascii().to_ascii_uppercase().as_slice() {
-        b"" => Err(ArgumentError::Missing),
-        b"TLS" | b"TLS-C" => Ok(AuthMechanism::Tls),
-        b"SSL" | b"TLS-P" => Ok(AuthMechanism::TlsPrivate),
-        _ => Err(ArgumentError::NotOffered { parameter: "this mechanism", instead: "AUTH TLS" }),
-    }
-}
-
-fn level(argument: &[u8]) -> Result<ProtectionLevel, ArgumentError> {
-    match argument.trim_ascii() {
-        b"" => Err(ArgumentError::Missing),
-        b"C" | b"c" => Ok(ProtectionLevel::Clear),
-        b"S" | b"s" => Ok(ProtectionLevel::Safe),
-        b"E" | b"e" => Ok(ProtectionLevel::Confidential),
-        b"P" | b"p" => Ok(ProtectionLevel::Private),
-        _ => Err(ArgumentError::NotOffered { parameter: "this level", instead: "PROT P or PROT C" }),
     }
 }
 
@@ -697,6 +662,6 @@ mod tests {
             check_error(&format!("SITE CHMOD {bad} x"), ArgumentError::FileMode);
         }
         check_error("SITE", ArgumentError::Missing);
-        check("AUTH TLS", Command::NotOffered);
+        check("ADAT TLS", Command::NotOffered);
     }
 }

@@ -250,7 +250,7 @@ situations! {
     LoginRejected = 530 "login.rejected" "Login refused; check name and password, then send USER again, or ask the operator, whose log has the reason";
     LoginRejectedInClear = 530 "login.rejected-in-clear" "Login refused; check name and password, send AUTH TLS first if the account needs it, then USER again, or ask the operator, whose log has the reason";
     LoggedInByCertificate = 232 "login.by-certificate" "Logged in as {account} by certificate, no password is needed";
-    TlsNeeded = 530 "login.tls-needed" "Nobody logs in here in clear; send AUTH TLS first, clients call this explicit TLS or FTPES";
+    TlsNeeded = 530 "login.tls-needed" "This login is not taken in clear; send AUTH TLS first, clients call this explicit TLS or FTPES";
     LoginAttempts = 421 "login.too-many-attempts" "{limit} logins failed, so this session ends; check name and password before you reconnect";
     LoginNeeded = 530 "login.needed" "{verb} needs a login; send USER, then PASS";
     ClearRefused = 530 "login.clear-refused" "Passwords in clear are taken only from this machine itself; log in as anonymous, or ask the operator to allow them";

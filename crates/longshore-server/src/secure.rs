@@ -92,20 +92,7 @@ pub(crate) async fn establish(mut source: Source, own: PeerRule, terms: Terms, c
         let foreign = terms.data_peer == DataPeer::AddressOrProof;
         tokio::select! {
             biased;
-            (candidate, result) = completed(&mut candidates) => {
-                let failure = match result.map(|stream| terms.judge(candidate, stream)) {
-                    Ok(Ok(attempt)) => return attempt,
-                    Ok(Err(failure)) => failure,
-                    Err(_) if !candidate => None,
-                    Err(error) => Some(refusal(error)),
-                };
-                match failure {
-                    // Somebody else may still be the client.
-                    Some(failure) if candidates.iter().all(|candidate| !candidate.own) => return failure,
-                    Some(_) => {}
-                    None => strangers = strangers.saturating_add(1),
-                }
-            }
+            // Before any outcome: whoever fails is not the last that might do better while the client stands in the queue.
             next = source.next(), if candidates.len() < most => match next {
                 Ok(socket) => {
                     let own = !source.is_passive() || is_own(&socket, own);
@@ -120,6 +107,20 @@ pub(crate) async fn establish(mut source: Source, own: PeerRule, terms: Terms, c
                 }
                 Err(failure) => return failure.into(),
             },
+            (candidate, result) = completed(&mut candidates) => {
+                let failure = match result.map(|stream| terms.judge(candidate, stream)) {
+                    Ok(Ok(attempt)) => return attempt,
+                    Ok(Err(failure)) => failure,
+                    Err(_) if !candidate => None,
+                    Err(error) => Some(refusal(error)),
+                };
+                match failure {
+                    // Somebody else may still be the client.
+                    Some(failure) if candidates.iter().all(|candidate| !candidate.own) => return failure,
+                    Some(_) => {}
+                    None => strangers = strangers.saturating_add(1),
+                }
+            }
             () = cancel.cancelled() => {
                 let strangers = strangers.saturating_add(source.strangers());
                 return if candidates.iter().any(|candidate| candidate.own) {

@@ -138,6 +138,7 @@ struct Plain<'a> {
 impl TlsConnection {
     pub(crate) fn new(mut config: ServerConfig, view: Arc<View>) -> Result<TlsConnection, TlsError> {
         config.session_storage = view.clone();
+        config.ticketer = view.clone();
         config.cert_resolver = view.clone();
         let rustls = UnbufferedServerConnection::new(Arc::new(config)).map_err(TlsError::from_rustls)?;
         Ok(TlsConnection {

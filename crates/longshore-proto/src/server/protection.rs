@@ -149,6 +149,10 @@ impl Session {
                 if !self.nothing_waits() {
                     return self.say_goodbye(Reply::new(Situation::BytesBehindAuth));
                 }
+                // Behind a 234 nobody could read it any more.
+                if self.draining {
+                    return self.say_goodbye(Reply::new(Situation::Shutdown));
+                }
                 // Whatever was said in clear, somebody else may have said (RFC 4217 section 4.2).
                 self.log_out();
                 self.login = Login::Out { user: None };
@@ -259,9 +263,9 @@ impl Session {
         self.shield.need == TlsNeed::Data && self.shield.data == Protection::Clear
     }
 
-    /// Whether somebody could be told to send AUTH.
+    /// Whether somebody could be told to send AUTH: on an implicit listener, behind CCC.
     pub(super) fn could_begin_tls(&self) -> bool {
-        !self.shield.is_up() && self.policy.tls.offer == TlsOffer::Explicit
+        !self.shield.is_up() && self.offers(Verb::Auth)
     }
 
     /// Whether this command would be answered with more than that it is not for here.

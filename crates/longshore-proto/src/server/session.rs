@@ -195,6 +195,10 @@ impl Session {
         let Control::Open { first_line } = self.control else {
             return;
         };
+        // Nobody hands one in meanwhile; if somebody does, it must not be taken for one that came through TLS.
+        if matches!(self.stage, Stage::AwaitTls { .. }) {
+            return;
+        }
         self.timers.last_activity = self.now;
         if let (true, Line::TooLong) = (first_line, &line) {
             // A browser chooses the length of its first line, and what comes behind it may look like commands.

@@ -548,10 +548,13 @@ impl Transfer {
             End::Malformed(_) => Situation::UploadMalformed,
             End::PageType => Situation::PageType,
             End::TlsBroken if receives => Situation::UploadTlsBroken,
-            End::TlsBroken if self.can_go_on(session) => Situation::TlsBroken,
-            End::TlsBroken => Situation::TlsBrokenAnew,
-            End::NoCloseNotify => Situation::UploadNoCloseNotify,
-            End::TlsUnexpected => Situation::UploadTlsUnexpected,
+            End::NoCloseNotify if receives => Situation::UploadNoCloseNotify,
+            End::TlsUnexpected if receives => Situation::UploadTlsUnexpected,
+            // How the client's direction ended is nothing to a download but that it was too early.
+            End::TlsBroken | End::NoCloseNotify | End::TlsUnexpected => match self.can_go_on(session) {
+                true => Situation::TlsBroken,
+                false => Situation::TlsBrokenAnew,
+            },
             End::Cancelled => match self.stop {
                 Some(Stop::Shutdown) => Situation::TransferShutdown,
                 Some(Stop::ControlLost) => Situation::ControlLost,

@@ -194,7 +194,6 @@ fn put_transfer(object: &mut Object, kind: &EventKind) {
         Representation::Image => "image",
     };
     object.put("type", representation);
-    object.put("protected", *protection == Protection::Private);
     object.put("offset", *offset);
     object.put("bytes", *bytes);
     object.put("seconds", duration.as_millis() as f64 / 1000.0);
@@ -202,4 +201,5 @@ fn put_transfer(object: &mut Object, kind: &EventKind) {
     if let Some(cause) = cause {
         object.put("cause", cause.as_str());
     }
+    object.put("protected", *protection == Protection::Private);
 }

@@ -147,7 +147,7 @@ fn objects_for_programs() {
     check_json(
         alice(transfer(Verb::Retr, Direction::Send, b"/a\xFF\\\"", 2048, Situation::Sent)),
         &format!(
-            r#""transfer"{head},"account":"alice","verb":"RETR","direction":"send","path":"/a\\xFF\\\\\"","type":"image","offset":0,"bytes":2048,"seconds":1.2,"situation":"transfer.sent","code":226"#
+            r#""transfer"{head},"account":"alice","verb":"RETR","direction":"send","path":"/a\\xFF\\\\\"","type":"image","offset":0,"bytes":2048,"seconds":1.2,"situation":"transfer.sent","code":226,"protected":false"#
         ),
     );
     let (from, to) = (path(b"/a"), Some(path(b"/b")));
