@@ -5,15 +5,18 @@
 //! answered by [`Input`](server::Input). What a peer sends is never trusted and never causes a panic.
 //!
 //! Where to look: a line becomes a [`command::Command`] by the one table [`verbs::VERBS`]; the
-//! [`server::Session`] decides what happens; every answer is a [`reply::Situation`] with one code and one text.
+//! [`server::Session`] decides what happens; every answer is a [`reply::Situation`] with one code and one text. What TYPE,
+//! STRU and MODE make of a file is in [`transmission`].
 
 pub mod address;
 pub mod ascii;
 pub mod command;
+pub mod ebcdic;
 pub mod limits;
 pub mod line;
 pub mod listing;
 pub mod reply;
 pub mod server;
 pub mod time;
+pub mod transmission;
 pub mod verbs;

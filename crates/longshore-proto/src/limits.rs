@@ -46,6 +46,21 @@ pub const ACTIVE_PORT_MINIMUM: u16 = 1024;
 /// Entries that STAT lists over the control connection; more are LIST's work.
 pub const STATUS_LIMIT_ENTRIES: usize = 1000;
 
+/// The longest restart marker that is taken, in bytes.
+pub const MARKER_LIMIT_BYTES: usize = 255;
+/// Octets that one call to a receiver may put out.
+pub const RECEIVE_LIMIT_BYTES: usize = 256 * 1024;
+/// Zeros that may be written for the holes of one paged file, in bytes.
+pub const PAGE_HOLES_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+/// The level of MODE Z while nobody asks for another.
+pub const DEFLATE_LEVEL: u8 = 6;
+/// Bytes that a file in MODE Z may always expand to.
+pub const EXPANSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes beyond that a file in MODE Z may expand to, for each byte received. Deflate can reach 1032.
+pub const EXPANSION_RATIO: u64 = 200;
+
+const _: () = assert!(DEFLATE_LEVEL >= 1 && DEFLATE_LEVEL <= 9);
+const _: () = assert!(2 * MARKER_LIMIT_BYTES < LINE_LIMIT_BYTES, "two markers must fit into a 110 reply");
 const _: () =
     assert!(WAITING_LIMIT_BYTES >= 2 * LINE_LIMIT_BYTES, "a line must fit beside the one that waits");
 const _: () = assert!(LINE_LIMIT_BYTES >= 2 * longshore_path::COMPONENT_LIMIT_BYTES);
