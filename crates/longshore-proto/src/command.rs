@@ -14,6 +14,7 @@ use crate::limits::{FILE_MODE_BITS, USER_NAME_LIMIT_BYTES};
 use crate::listing::Facts;
 use crate::reply::Situation;
 use crate::time::{self, UnixTime};
+pub use crate::transmission::{Mode, Representation, Structure};
 use crate::verbs::{Legal, Verb};
 use protection::{buffer_size, level, mechanism};
 
@@ -45,7 +46,7 @@ pub enum Command {
     Pwd,
     Mkd(RawPath),
     Rmd(RawPath),
-    Type(Representation),
+    Type(Representation, Format),
     Stru(Structure),
     Mode(Mode),
     Port(SocketAddrV4),
@@ -95,17 +96,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// TYPE: how a file is represented on the data connection (RFC 959 section 3.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Representation {
-    /// `A`, lines end with CR LF. `A N` is the default of RFC 959.
-    Ascii(Format),
-    /// `E`, the same in EBCDIC, where lines end with NL.
-    Ebcdic(Format),
-    /// `I` or `L 8`, octets as they are.
-    Image,
-}
-
 /// The format of a text: what its vertical movements are (RFC 959 section 3.1.1.5). A server that prints nothing keeps
 /// the file as it is in each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,83 +109,18 @@ pub enum Format {
     CarriageControl,
 }
 
-/// STRU: the structure of a file (RFC 959 section 3.1.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Structure {
-    /// `F`, no structure.
-    #[default]
-    File,
-    /// `R`, records; the lines of a text.
-    Record,
-    /// `P`, pages.
-    Page,
-}
-
-/// MODE: how a file is transmitted (RFC 959 section 3.4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// `S`, the end of the data connection is the end of the file.
-    #[default]
-    Stream,
-    /// `B`, blocks with headers.
-    Block,
-    /// `C`, blocks that are compressed.
-    Compressed,
-    /// `Z`, the stream deflated (draft-preston-ftpext-deflate-04).
-    Deflate,
-}
-
-impl Default for Representation {
-    fn default() -> Representation {
-        Representation::Ascii(Format::NonPrint)
-    }
-}
-
-impl Representation {
-    /// Whether lines and letters may have another form on the way.
-    pub const fn is_text(self) -> bool {
-        !matches!(self, Representation::Image)
-    }
-
-    /// As TYPE names it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Representation::Ascii(Format::NonPrint) => "A",
-            Representation::Ascii(Format::Telnet) => "A T",
-            Representation::Ascii(Format::CarriageControl) => "A C",
-            Representation::Ebcdic(Format::NonPrint) => "E",
-            Representation::Ebcdic(Format::Telnet) => "E T",
-            Representation::Ebcdic(Format::CarriageControl) => "E C",
-            Representation::Image => "I",
+impl Format {
+    /// What TYPE says for a representation in this format.
+    pub const fn name(self, representation: Representation) -> &'static str {
+        match (representation, self) {
+            (Representation::Ascii, Format::NonPrint) => "A",
+            (Representation::Ascii, Format::Telnet) => "A T",
+            (Representation::Ascii, Format::CarriageControl) => "A C",
+            (Representation::Ebcdic, Format::NonPrint) => "E",
+            (Representation::Ebcdic, Format::Telnet) => "E T",
+            (Representation::Ebcdic, Format::CarriageControl) => "E C",
+            (Representation::Image, _) => "I",
         }
-    }
-}
-
-impl Structure {
-    /// As STRU names it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Structure::File => "F",
-            Structure::Record => "R",
-            Structure::Page => "P",
-        }
-    }
-}
-
-impl Mode {
-    /// As MODE names it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Mode::Stream => "S",
-            Mode::Block => "B",
-            Mode::Compressed => "C",
-            Mode::Deflate => "Z",
-        }
-    }
-
-    /// Whether a file has an end of its own, so that the data connection can stay for the next one.
-    pub const fn keeps_connection(self) -> bool {
-        matches!(self, Mode::Block | Mode::Compressed)
     }
 }
 
@@ -305,7 +230,10 @@ fn parse_argument(verb: Verb, argument: &[u8]) -> Result<Command, ArgumentError>
         Verb::Pwd => Command::Pwd,
         Verb::Mkd => Command::Mkd(required(argument)?),
         Verb::Rmd => Command::Rmd(required(argument)?),
-        Verb::Type => Command::Type(representation(argument)?),
+        Verb::Type => {
+            let (representation, format) = representation(argument)?;
+            Command::Type(representation, format)
+        }
         Verb::Stru => Command::Stru(structure(argument)?),
         Verb::Mode => Command::Mode(mode(argument)?),
         Verb::Port => Command::Port(address::parse_port(argument)?),
@@ -423,15 +351,15 @@ fn allocation(argument: &[u8]) -> Result<u64, ArgumentError> {
     }
 }
 
-fn representation(argument: &[u8]) -> Result<Representation, ArgumentError> {
+fn representation(argument: &[u8]) -> Result<(Representation, Format), ArgumentError> {
     let upper = argument.trim_ascii().to_ascii_uppercase();
     let (kind, form) = upper.split_first().ok_or(ArgumentError::Missing)?;
     let form = form.trim_ascii();
     match (kind, form) {
-        (b'A', form) => format(form).map(Representation::Ascii).ok_or(ArgumentError::Unknown),
-        (b'E', form) => format(form).map(Representation::Ebcdic).ok_or(ArgumentError::Unknown),
-        (b'I', b"" | b"N") => Ok(Representation::Image),
-        (b'L', b"8") => Ok(Representation::Image),
+        (b'A', form) => text_format(form).map(|format| (Representation::Ascii, format)),
+        (b'E', form) => text_format(form).map(|format| (Representation::Ebcdic, format)),
+        (b'I', b"" | b"N") => Ok((Representation::Image, Format::NonPrint)),
+        (b'L', b"8") => Ok((Representation::Image, Format::NonPrint)),
         (b'L', b"") => Err(ArgumentError::Missing),
         (b'L', size) if size.iter().all(u8::is_ascii_digit) => {
             Err(ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" })
@@ -440,12 +368,12 @@ fn representation(argument: &[u8]) -> Result<Representation, ArgumentError> {
     }
 }
 
-fn format(argument: &[u8]) -> Option<Format> {
+fn text_format(argument: &[u8]) -> Result<Format, ArgumentError> {
     match argument {
-        b"" | b"N" => Some(Format::NonPrint),
-        b"T" => Some(Format::Telnet),
-        b"C" => Some(Format::CarriageControl),
-        _ => None,
+        b"" | b"N" => Ok(Format::NonPrint),
+        b"T" => Ok(Format::Telnet),
+        b"C" => Ok(Format::CarriageControl),
+        _ => Err(ArgumentError::Unknown),
     }
 }
 

@@ -342,6 +342,9 @@ situations! {
     RestartBeyondEnd = 554 "restart.beyond-end" "{path} ends before {offset}; SIZE tells where, REST 0 begins anew";
     RestartInText = 555 "restart.type" "REST {offset} counts octets and TYPE A changes them; send TYPE I, REST again, then {verb}";
 
+    RestartInPages = 554 "restart.pages" "REST {offset} is not possible with STRU P, whose pages are counted from the first; send STRU F, REST again, then {verb}";
+    RestartMarker = 110 "restart.marker" "MARK {theirs} = {ours}";
+
     // SITE.
     FileModeSet = 200 "file.mode-set" "{path} has the mode {mode} now";
     Quota = 200 "quota.status" "Quota of {account}";
@@ -405,6 +408,8 @@ situations! {
     UploadNoCloseNotify = 426 "transfer.upload-no-close-notify" "The data connection ended after {bytes} bytes without TLS close_notify, so they may be cut (upload_end_without_close_notify = refuse), and nothing is stored; let the client end TLS in order";
     UploadNoCloseNotifyKept = 426 "transfer.upload-no-close-notify-kept" "The data connection ended after {bytes} bytes without TLS close_notify, so they may be cut (upload_end_without_close_notify = refuse); {kept} bytes of {path} are kept, to go on send REST {kept}, then STOR";
     UploadTlsUnexpected = 426 "transfer.upload-tls-unexpected" "The client began TLS on a data connection that is in clear by PROT C, and nothing is stored; send PROT P, then the file again";
+    UploadCut = 426 "transfer.upload-cut" "The data connection ended after {bytes} bytes, before the end of the file was told, and nothing of them is stored; send the file again from its beginning";
+    UploadCutKept = 426 "transfer.upload-cut-kept" "The data connection ended after {bytes} bytes, before the end of the file was told; {kept} bytes of {path} are kept, to go on send REST {kept}, then STOR";
     UploadMalformed = 426 "transfer.upload-malformed" "What came after {bytes} bytes breaks the rules of MODE or STRU: {detail}; nothing is stored, send the file again";
     PageType = 551 "transfer.page-type" "A page of a type came that is not known; send simple pages, or STRU F";
     ControlLost = 426 "transfer.control-lost" "The control connection was lost after {bytes} bytes";

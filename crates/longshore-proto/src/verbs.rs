@@ -369,18 +369,18 @@ verbs! {
     // Files.
     Retr ["RETR"] "RETR <file>" "sends a file" transfer Send failures Retrieve
         => LoggedIn Checked drop [MarkStanding MarkOpening Sent SentKept PeerReset PeerResetAnew Stalled StalledAnew
-            ReadFailed FileShrank TlsBroken TlsBrokenAnew RestNotFollowed RestartInText];
+            ReadFailed FileShrank TlsBroken TlsBrokenAnew RestNotFollowed RestartInText RestartInPages];
     Stor ["STOR"] "STOR <file>" "stores a file" transfer Receive failures Store
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored StoredKept UploadReset UploadResetKept UploadStalled
-            UploadStalledKept WriteFailed RestNotFollowed RestartInText
-            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected UploadMalformed PageType];
+            UploadStalledKept WriteFailed RestNotFollowed RestartInText RestartInPages
+            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected RestartMarker UploadMalformed UploadCut UploadCutKept PageType];
     Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures StoreUnique
         => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored StoredKept UploadReset UploadStalled
-            WriteFailed UploadTlsBroken UploadNoCloseNotify UploadTlsUnexpected UploadMalformed PageType];
+            WriteFailed UploadTlsBroken UploadNoCloseNotify UploadTlsUnexpected RestartMarker UploadMalformed UploadCut PageType];
     Appe ["APPE"] "APPE <file>" "adds to the end of a file" transfer Receive failures Store
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored StoredKept UploadReset UploadResetKept UploadStalled
-            UploadStalledKept WriteFailed RestNotFollowed RestartInText
-            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected UploadMalformed PageType];
+            UploadStalledKept WriteFailed RestNotFollowed RestartInText RestartInPages
+            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected RestartMarker UploadMalformed UploadCut UploadCutKept PageType];
     Allo ["ALLO"] "ALLO <bytes> [R <bytes>]" "asks whether there is room"
         => LoggedIn Checked keep [SpaceFine SpaceUnknown SpaceShort];
     Rest ["REST"] "REST <offset>" "lets the next RETR, STOR or APPE begin there (RFC 3659)" feature "REST STREAM"

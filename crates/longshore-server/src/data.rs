@@ -38,6 +38,8 @@ pub(crate) struct DataConnection {
     peer: PeerRule,
     reservation: Option<Reservation>,
     standing: Option<DataSocket>,
+    /// The connection of the transfer before, which stays.
+    kept: Option<Link>,
 }
 
 /// The end of an attempt to have the data connection.
@@ -60,7 +62,7 @@ pub(crate) type Connecting = Pin<Box<dyn Future<Output = Attempt> + Send>>;
 
 impl DataConnection {
     pub(crate) fn new(pool: PassivePool, local: SocketAddr, peer: PeerRule) -> DataConnection {
-        DataConnection { pool, local, peer, reservation: None, standing: None }
+        DataConnection { pool, local, peer, reservation: None, standing: None, kept: None }
     }
 
     /// Ends an older reservation, then makes a new one. `anyone` lets connections from everywhere come near: they
@@ -85,6 +87,14 @@ impl DataConnection {
         if let Some(socket) = self.standing.take() {
             socket.discard_in_background();
         }
+        if let Some(link) = self.kept.take() {
+            link.let_go();
+        }
+    }
+
+    /// Holds a connection for the next transfer.
+    pub(crate) fn keep(&mut self, link: Link) {
+        self.kept = Some(link);
     }
 
     /// Whether a connection stands that is alive. One whose address says nothing is not spoken of before it has proved
@@ -106,13 +116,16 @@ impl DataConnection {
         }
     }
 
-    /// The connection that stands, else the way to one. `terms` are those of protected ones.
+    /// The connection that was kept or stands, else the way to one. `terms` are those of protected ones.
     pub(crate) fn establish(
         &mut self,
         channel: Channel,
         terms: Option<Terms>,
         cancel: Cancel,
     ) -> Result<Link, Connecting> {
+        if let Some(link) = self.kept.take() {
+            return Ok(link);
+        }
         let (local, own) = (self.local, self.peer);
         let source = match (channel.route, self.reservation.take(), self.standing.take()) {
             (Route::Active { to }, ..) => Source::Active { local, to },
@@ -127,7 +140,7 @@ impl DataConnection {
                 if is_own(&socket, own) =>
             {
                 drop(reservation);
-                Ok(Link::Clear(socket))
+                Ok(Link::in_clear(socket))
             }
             (Protection::Clear, _, source) => Err(Box::pin(in_clear(source, own, cancel))),
             (Protection::Private, Some(terms), source) => {
@@ -210,7 +223,7 @@ async fn in_clear(mut source: Source, own: PeerRule, cancel: Cancel) -> Attempt 
         };
         match next {
             Ok(socket) if !source.is_passive() || is_own(&socket, own) => {
-                return Attempt::Connected(Link::Clear(socket));
+                return Attempt::Connected(Link::in_clear(socket));
             }
             Ok(_) => strangers = strangers.saturating_add(1),
             Err(failure) => return failure.into(),

@@ -34,7 +34,7 @@ use crate::link::Link;
 use crate::listener::ListenerOptions;
 use crate::server::{Active, Phase, Shared};
 use crate::trace;
-use crate::transfer::{self, Hands, Moved};
+use crate::transfer::{self, Hands, Markers, Moved};
 use crate::unsent::Unsent;
 
 mod login;
@@ -79,8 +79,11 @@ struct Transfer {
     opened_at: Option<Instant>,
     link: Option<Link>,
     running: Pending<(OperationId, Arrived)>,
+    /// The operation that moves bytes.
+    moving: OperationId,
     cancel: Cancel,
     moved: Arc<AtomicU64>,
+    markers: Markers,
     representation: Representation,
     protection: Protection,
     cause: Option<String>,
@@ -124,6 +127,8 @@ enum Happening {
     Urgent,
     Tls(OperationId, TlsEvent),
     Work(Done),
+    /// Restart markers came in the transfer of this operation.
+    Markers(OperationId),
     Data(OperationId, Arrived),
     Timeout,
     Phase(Phase),
@@ -240,7 +245,9 @@ impl Driver {
                 }
                 self.hand_in(Input::Storage(id, outcome));
             }
+            Happening::Markers(id) => self.hand_in_markers(id),
             Happening::Data(id, arrived) => {
+                self.hand_in_markers(id);
                 let event = match arrived {
                     Arrived::Attempt(data::Attempt::Connected(link)) => {
                         self.transfer.link = Some(link);
@@ -255,17 +262,27 @@ impl Driver {
                         self.transfer.cause = cause;
                         DataEvent::NotEstablished(failure)
                     }
-                    Arrived::Moved(Moved { bytes, end, cause, opened, no_close_notify }) => {
+                    Arrived::Moved(Moved { bytes, end, cause, opened, no_close_notify, kept }) => {
                         if let Some(path) = no_close_notify {
                             self.tell(EventKind::NoCloseNotify { path });
                         }
                         self.transfer.opened = opened;
                         self.transfer.cause = cause;
-                        DataEvent::Finished { bytes, end }
+                        let is_kept = kept.is_some();
+                        if let Some(link) = kept {
+                            self.data.keep(link);
+                        }
+                        DataEvent::Finished { bytes, end, kept: is_kept }
                     }
                 };
                 self.hand_in(Input::Data(id, event));
             }
+        }
+    }
+
+    fn hand_in_markers(&mut self, id: OperationId) {
+        for (marker, offset) in self.transfer.markers.take() {
+            self.hand_in(Input::Data(id, DataEvent::Marker { marker, offset }));
         }
     }
 
@@ -371,11 +388,12 @@ impl Driver {
     fn begin_move(&mut self, id: OperationId, job: TransferJob) {
         let (Some(link), Some(tenant)) = (self.transfer.link.take(), self.tenant.clone()) else {
             let end = server::End::Reset;
-            return self.hand_in(Input::Data(id, DataEvent::Finished { bytes: 0, end }));
+            return self.hand_in(Input::Data(id, DataEvent::Finished { bytes: 0, end, kept: false }));
         };
         let opened = std::mem::take(&mut self.transfer.opened);
         let moved = Arc::new(AtomicU64::new(0));
         self.transfer.moved = moved.clone();
+        self.transfer.markers = Markers::default();
         self.transfer.cancel = Cancel::default();
         let hands = Hands {
             pool: self.shared.pool.clone(),
@@ -383,9 +401,11 @@ impl Driver {
             moved,
             throttle: tenant.throttle(job.direction, &self.shared),
             ends: self.shield.ends(&job),
+            markers: self.transfer.markers.clone(),
         };
         self.transfer.representation = job.representation;
         self.transfer.protection = job.protection;
+        self.transfer.moving = id;
         self.transfer.running = Some(Box::pin(async move {
             (id, Arrived::Moved(transfer::run(job, link, opened, tenant, hands).await))
         }));

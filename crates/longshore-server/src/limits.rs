@@ -71,6 +71,10 @@ pub const UPLOAD_BUFFER_FIRST_BYTES: usize = 64 * 1024;
 pub const UPLOAD_BUFFER_BYTES: usize = 512 * 1024;
 /// The buffer of a download that cannot be copied inside the kernel.
 pub const DOWNLOAD_BUFFER_BYTES: usize = 256 * 1024;
+/// Files of so many octets go out in blocks that the kernel copies; smaller ones are read and sent with one call each.
+pub const ZERO_COPY_BLOCKS_LEAST_BYTES: u64 = 128 * 1024;
+/// Octets of a file between two restart markers, in modes that have them.
+pub const MARKER_INTERVAL_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of a listing that are gathered before they are sent.
 pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 

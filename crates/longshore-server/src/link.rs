@@ -9,11 +9,17 @@ use longshore_proto::server::End;
 use longshore_proto::verbs::Direction;
 use longshore_tls::{Socket, TlsError, TlsStream};
 
+use crate::limits::LINGER;
+
 /// A data connection.
-pub(crate) enum Link {
-    /// In clear.
+pub(crate) struct Link {
+    channel: Channel,
+    /// What was read and belongs to the next transfer.
+    unread: Vec<u8>,
+}
+
+enum Channel {
     Clear(DataSocket),
-    /// Protected; its handshake is complete, and its client is whom the rules take it for.
     Tls(Box<TlsStream<Wire>>),
 }
 
@@ -59,20 +65,57 @@ impl From<TlsError> for Broken {
 }
 
 impl Link {
+    /// One in clear.
+    pub(crate) fn in_clear(socket: DataSocket) -> Link {
+        Link { channel: Channel::Clear(socket), unread: Vec::new() }
+    }
+
+    /// A protected one: its handshake is complete, and its client is whom the rules take it for.
+    pub(crate) fn protected(stream: TlsStream<Wire>) -> Link {
+        Link { channel: Channel::Tls(Box::new(stream)), unread: Vec::new() }
+    }
+
+    /// Leaves bytes that were read to the next transfer.
+    pub(crate) fn unread(&mut self, bytes: Vec<u8>) {
+        self.unread = bytes;
+    }
+
+    /// What the transfer before has read of this one.
+    pub(crate) fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Closes one that was kept and is not wanted any more. The client may be sending, or wait to be told why: what it
+    /// sends is read away for a while.
+    pub(crate) fn let_go(self) {
+        match self.channel {
+            Channel::Clear(socket) => {
+                socket.discard_in_background();
+            }
+            Channel::Tls(mut stream) => {
+                tokio::spawn(async move {
+                    // Whoever does not read it has not waited for it.
+                    let _ = tokio::time::timeout(LINGER, stream.finish()).await;
+                    stream.into_socket().0.discard_in_background();
+                });
+            }
+        }
+    }
+
     /// Reads once into the spare capacity of `buffer`; 0 is the end of what the client sends. Cancel-safe.
     pub(crate) async fn read(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Broken> {
-        Ok(match self {
-            Link::Clear(socket) => socket.read(buffer).await?,
-            Link::Tls(stream) => stream.read(buffer).await?,
+        Ok(match &mut self.channel {
+            Channel::Clear(socket) => socket.read(buffer).await?,
+            Channel::Tls(stream) => stream.read(buffer).await?,
         })
     }
 
     /// Writes some of `bytes` and says how many; what is counted has gone to the kernel, all of it. A dropped future
     /// may have written more: then only the end of the connection may follow.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
-        match self {
-            Link::Clear(socket) => Ok(socket.write(bytes).await?),
-            Link::Tls(stream) => {
+        match &mut self.channel {
+            Channel::Clear(socket) => Ok(socket.write(bytes).await?),
+            Channel::Tls(stream) => {
                 let count = stream.write(bytes).await?;
                 stream.flush().await?;
                 Ok(count)
@@ -82,18 +125,18 @@ impl Link {
 
     /// The socket, for copies inside the kernel.
     pub(crate) fn clear(&mut self) -> Option<&mut DataSocket> {
-        match self {
-            Link::Clear(socket) => Some(socket),
-            Link::Tls(_) => None,
+        match &mut self.channel {
+            Channel::Clear(socket) => Some(socket),
+            Channel::Tls(_) => None,
         }
     }
 
     /// Ends our direction so that the client knows it has everything. Cancel-safe as far as the end is concerned: it
     /// may be asked for again.
     pub(crate) async fn finish(&mut self) -> Result<(), Broken> {
-        match self {
-            Link::Clear(socket) => socket.shutdown().await?,
-            Link::Tls(stream) => stream.finish().await?,
+        match &mut self.channel {
+            Channel::Clear(socket) => socket.shutdown().await?,
+            Channel::Tls(stream) => stream.finish().await?,
         }
         Ok(())
     }
@@ -101,31 +144,33 @@ impl Link {
     /// Closes it. In order when all is through; else by a reset, so that no client takes a part for the whole. A client
     /// whose upload we could not store is heard out for a while, so that it comes to read why.
     pub(crate) fn close(self, end: End, direction: Direction) {
-        match (end, direction, self) {
-            (End::Complete, Direction::Send, Link::Clear(socket)) => {
+        match (end, direction, self.channel) {
+            (End::Complete, Direction::Send, Channel::Clear(socket)) => {
                 socket.drain_in_background();
             }
             // Our direction is ended, and the client's close_notify has yet to come: it must not meet a reset, which
             // would take from the client what it has not read.
-            (End::Complete, Direction::Send, Link::Tls(stream)) => {
+            (End::Complete, Direction::Send, Channel::Tls(stream)) => {
                 stream.into_socket().0.discard_in_background();
             }
-            (End::Complete, Direction::Receive, Link::Clear(socket)) => drop(socket),
+            (End::Complete, Direction::Receive, Channel::Clear(socket)) => drop(socket),
             // Its close_notify has come; its FIN may be under way, or wait for ours.
-            (End::Complete, Direction::Receive, Link::Tls(stream)) => {
+            (End::Complete, Direction::Receive, Channel::Tls(stream)) => {
                 stream.into_socket().0.discard_in_background();
             }
-            (End::Storage(_), Direction::Receive, link) => {
-                link.into_socket().discard_in_background();
+            (End::Storage(_), Direction::Receive, channel) => {
+                channel.into_socket().discard_in_background();
             }
-            (_, _, link) => link.into_socket().abort(),
+            (_, _, channel) => channel.into_socket().abort(),
         }
     }
+}
 
+impl Channel {
     fn into_socket(self) -> DataSocket {
         match self {
-            Link::Clear(socket) => socket,
-            Link::Tls(stream) => stream.into_socket().0,
+            Channel::Clear(socket) => socket,
+            Channel::Tls(stream) => stream.into_socket().0,
         }
     }
 }

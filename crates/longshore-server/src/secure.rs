@@ -85,7 +85,7 @@ impl Terms {
         };
         let fresh = match stream.resumption() {
             Some(Resumption::Resumed) => {
-                return Verdict::Taken(Attempt::Connected(Link::Tls(Box::new(stream))));
+                return Verdict::Taken(Attempt::Connected(Link::protected(stream)));
             }
             Some(Resumption::Fresh(fresh)) => fresh.clone(),
             // Said of every data connection whose handshake is complete.
@@ -94,8 +94,8 @@ impl Terms {
         match self.data_session {
             _ if !own => Verdict::Stranger,
             DataSession::Require => Verdict::Refused(ConnectFailure::NotResumed(fresh.to_string()), None),
-            DataSession::Prefer => Verdict::Taken(Attempt::Unproved(Link::Tls(Box::new(stream)), fresh)),
-            DataSession::Off => Verdict::Taken(Attempt::Connected(Link::Tls(Box::new(stream)))),
+            DataSession::Prefer => Verdict::Taken(Attempt::Unproved(Link::protected(stream), fresh)),
+            DataSession::Off => Verdict::Taken(Attempt::Connected(Link::protected(stream))),
         }
     }
 }

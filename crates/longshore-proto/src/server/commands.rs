@@ -61,9 +61,9 @@ impl Session {
                     self.ask_storage(verb, StorageOp::Rename { from, to }, then);
                 }
             }
-            Command::Type(representation) => {
+            Command::Type(representation, format) => {
                 self.settings.representation = representation;
-                self.answer(verb, Reply::new(Situation::TypeSet).with("value", representation.name()));
+                self.answer(verb, Reply::new(Situation::TypeSet).with("value", format.name(representation)));
             }
             Command::Stru(structure) => {
                 self.settings.structure = structure;

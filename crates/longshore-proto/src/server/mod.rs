@@ -37,6 +37,7 @@ use crate::limits;
 use crate::listing::{Facts, Pattern};
 use crate::reply::{Reply, Situation};
 use crate::time::UnixTime;
+use crate::transmission::{self, Marker};
 use crate::verbs::{Direction, Failure, Verb};
 
 pub use arrangement::Route;
@@ -113,7 +114,7 @@ impl Default for Policy {
 }
 
 /// Names one operation, so that a late answer cannot be taken for another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(pub u64);
 
 impl fmt::Display for OperationId {
@@ -402,6 +403,13 @@ pub enum DataEvent {
     NotEstablished(ConnectFailure),
     /// Bytes of the file moved so far.
     Progress(u64),
+    /// A restart marker came in an upload.
+    Marker {
+        /// As the client wrote it.
+        marker: Marker,
+        /// Octets of the file before it.
+        offset: u64,
+    },
     /// The bytes have moved, or not; the data connection is closed unless it is kept.
     Finished {
         /// Bytes of the data connection that were moved.
@@ -448,10 +456,8 @@ pub enum End {
     Cancelled,
     /// Our side could not read or write.
     Storage(Failure),
-    /// What came breaks the rules of the mode or structure; a few words that say where.
-    Malformed(&'static str),
-    /// A page of a type that is not known (STRU P).
-    PageType,
+    /// What came breaks the rules of MODE or STRU, or ended before the file did.
+    Malformed(transmission::Error),
     /// The file became shorter than it was when it was opened.
     Shrank,
     /// TLS broke, or the client ended it by an alert.

@@ -385,6 +385,12 @@ impl Session {
                     }
                     return;
                 }
+                if let DataEvent::Marker { marker, offset } = event {
+                    if transfer.moving() == Some(id) {
+                        self.answer_marker(transfer.verb(), &marker, offset);
+                    }
+                    return;
+                }
                 self.step_transfer(|transfer, session| transfer.handle_data(session, id, event));
             }
             _ => {}

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::listing::Pattern;
 use crate::reply::{Reply, Situation};
+use crate::transmission::{Marker, Problem, Structure};
 use crate::verbs::{Direction, Failure, Verb};
 
 /// A transfer command that runs.
@@ -147,7 +148,13 @@ impl Session {
             (Ok(_), _) if self.lacks_protection() => {
                 Reply::new(Situation::ProtectionNeeded).with("verb", verb.name())
             }
-            (Ok(_), Restart::At(offset)) if self.settings.representation.is_text() => {
+            (Ok(_), Restart::At(offset)) if self.settings.structure == Structure::Page => {
+                Reply::new(Situation::RestartInPages).with("offset", offset).with("verb", verb.name())
+            }
+            // In block and compressed mode offsets come from markers, which stand where a text can be taken up.
+            (Ok(_), Restart::At(offset))
+                if self.settings.representation.is_text() && !self.settings.mode.keeps_connection() =>
+            {
                 Reply::new(Situation::RestartInText).with("offset", offset).with("verb", verb.name())
             }
             (Ok(_), restart) => match self.resolve(verb, raw) {
@@ -191,6 +198,16 @@ impl Session {
             stop: None,
             bytes: 0,
         }));
+    }
+}
+
+impl Session {
+    /// The answer to a restart marker (RFC 959 section 3.5). One that could forge the rest of the line is not echoed.
+    pub(super) fn answer_marker(&mut self, verb: Verb, marker: &Marker, offset: u64) {
+        if let Some(theirs) = marker.as_text() {
+            let reply = Reply::new(Situation::RestartMarker).with("theirs", theirs.to_owned());
+            self.answer(verb, reply.with("ours", offset));
+        }
     }
 }
 
@@ -514,7 +531,9 @@ impl Transfer {
 
     /// Whether REST can take it up where it was cut: a file, octet by octet.
     fn can_go_on(&self, session: &Session) -> bool {
-        self.plan == Plan::File && !session.settings.representation.is_text()
+        let settings = &session.settings;
+        let octets = !settings.representation.is_text() || settings.mode.keeps_connection();
+        self.plan == Plan::File && settings.structure != Structure::Page && octets
     }
 
     /// What is kept of a cut upload belongs into its answer.
@@ -522,6 +541,7 @@ impl Transfer {
         let kept = match reply.situation {
             Situation::UploadReset => Situation::UploadResetKept,
             Situation::UploadStalled => Situation::UploadStalledKept,
+            Situation::UploadCut => Situation::UploadCutKept,
             Situation::UploadTlsBroken => Situation::UploadTlsBrokenKept,
             Situation::UploadNoCloseNotify => Situation::UploadNoCloseNotifyKept,
             _ => return reply,
@@ -545,8 +565,11 @@ impl Transfer {
             End::Stalled if receives => Situation::UploadStalled,
             End::Stalled if self.can_go_on(session) => Situation::Stalled,
             End::Stalled => Situation::StalledAnew,
-            End::Malformed(_) => Situation::UploadMalformed,
-            End::PageType => Situation::PageType,
+            End::Malformed(error) => match error.problem {
+                Problem::Cut => Situation::UploadCut,
+                Problem::PageType(_) => Situation::PageType,
+                _ => Situation::UploadMalformed,
+            },
             End::TlsBroken if receives => Situation::UploadTlsBroken,
             End::NoCloseNotify if receives => Situation::UploadNoCloseNotify,
             End::TlsUnexpected if receives => Situation::UploadTlsUnexpected,
@@ -568,7 +591,7 @@ impl Transfer {
             .with("bytes", self.bytes)
             .with("path", &self.path)
             .with("seconds", session.policy.stall_timeout.as_secs())
-            .with("detail", if let End::Malformed(detail) = end { detail } else { "" })
+            .with("detail", if let End::Malformed(error) = end { error.to_string() } else { String::new() })
     }
 
     /// The answer to an upload that storage could not take or finish.

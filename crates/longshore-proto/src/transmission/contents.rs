@@ -12,7 +12,7 @@ const LINE_FEED: u8 = b'\n';
 /// Text or octets, as they go into the file.
 #[derive(Clone, Debug)]
 pub(super) enum Text {
-    Octets,
+    Image,
     /// TYPE A without records: lines end in CR LF. The flag says that a CR waits for what follows.
     Lines(ascii::Decoder, bool),
     /// TYPE A in records: what is in a record is data.
@@ -23,7 +23,7 @@ pub(super) enum Text {
 impl Text {
     fn new(form: Form) -> Text {
         match (form.representation, form.structure) {
-            (Representation::Octets, _) => Text::Octets,
+            (Representation::Image, _) => Text::Image,
             (Representation::Ascii, Structure::Record) => Text::Records,
             (Representation::Ascii, _) => Text::Lines(ascii::Decoder::new(), false),
             (Representation::Ebcdic, _) => Text::Ebcdic,
@@ -33,7 +33,7 @@ impl Text {
     /// Appends the file form of `data`: at most one byte more than it has.
     pub(super) fn decode(&mut self, data: &[u8], output: &mut Vec<u8>) {
         match self {
-            Text::Octets | Text::Records => output.extend_from_slice(data),
+            Text::Image | Text::Records => output.extend_from_slice(data),
             Text::Lines(decoder, waits) => {
                 decoder.decode(data, output);
                 if let Some(&last) = data.last() {
@@ -46,7 +46,7 @@ impl Text {
 
     fn end_of_record(&mut self, output: &mut Vec<u8>) {
         self.finish(output);
-        if !matches!(self, Text::Octets) {
+        if !matches!(self, Text::Image) {
             output.push(LINE_FEED);
         }
     }

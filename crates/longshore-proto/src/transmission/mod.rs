@@ -61,20 +61,34 @@ pub enum Representation {
     /// `E`, with any format.
     Ebcdic,
     /// `I` and `L 8`.
-    Octets,
+    Image,
 }
 
 impl Representation {
     /// Every representation, for tables and tests.
     pub const ALL: [Representation; 3] =
-        [Representation::Ascii, Representation::Ebcdic, Representation::Octets];
+        [Representation::Ascii, Representation::Ebcdic, Representation::Image];
+
+    /// Whether lines and letters have another form on the way.
+    pub const fn is_text(self) -> bool {
+        !matches!(self, Representation::Image)
+    }
+
+    /// As TYPE names it, in the format N.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Representation::Ascii => "A",
+            Representation::Ebcdic => "E",
+            Representation::Image => "I",
+        }
+    }
 
     /// What compressed mode calls the filler byte (RFC 959 section 3.4.3).
     fn filler(self) -> u8 {
         match self {
             Representation::Ascii => b' ',
             Representation::Ebcdic => ebcdic::SPACE,
-            Representation::Octets => 0,
+            Representation::Image => 0,
         }
     }
 }
@@ -94,6 +108,15 @@ pub enum Structure {
 impl Structure {
     /// Every structure, for tables and tests.
     pub const ALL: [Structure; 3] = [Structure::File, Structure::Record, Structure::Page];
+
+    /// As STRU names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Structure::File => "F",
+            Structure::Record => "R",
+            Structure::Page => "P",
+        }
+    }
 }
 
 /// MODE (RFC 959 section 3.4).
@@ -113,6 +136,22 @@ pub enum Mode {
 impl Mode {
     /// Every mode, for tables and tests.
     pub const ALL: [Mode; 4] = [Mode::Stream, Mode::Block, Mode::Compressed, Mode::Deflate];
+
+    /// As MODE names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Stream => "S",
+            Mode::Block => "B",
+            Mode::Compressed => "C",
+            Mode::Deflate => "Z",
+        }
+    }
+
+    /// Whether a file has an end of its own, so that the connection may stay open behind it for another one (RFC 959
+    /// section 3.3). Where the end of MODE Z leads to is agreed elsewhere.
+    pub const fn keeps_connection(self) -> bool {
+        matches!(self, Mode::Block | Mode::Compressed)
+    }
 }
 
 /// All that decides how a file looks on a data connection. Every combination is legal.
@@ -129,7 +168,7 @@ pub struct Form {
 impl Form {
     /// Whether the wire carries the octets of the file and nothing else, so that the kernel may copy them.
     pub fn is_identity(self) -> bool {
-        self.representation == Representation::Octets
+        self.representation == Representation::Image
             && self.structure == Structure::File
             && self.mode == Mode::Stream
     }
@@ -139,8 +178,8 @@ impl Form {
     /// each other block has [`Descriptor::NONE`].
     pub fn last_block(self) -> Option<Descriptor> {
         match (self.mode, self.representation, self.structure) {
-            (Mode::Block, Representation::Octets, Structure::File) => Some(Descriptor::END_OF_FILE),
-            (Mode::Block, Representation::Octets, Structure::Record) => {
+            (Mode::Block, Representation::Image, Structure::File) => Some(Descriptor::END_OF_FILE),
+            (Mode::Block, Representation::Image, Structure::Record) => {
                 Some(Descriptor::END_OF_RECORD | Descriptor::END_OF_FILE)
             }
             _ => None,
@@ -153,10 +192,9 @@ impl Form {
         self.mode != Mode::Stream || self.structure != Structure::File
     }
 
-    /// Whether the connection may stay open behind the file for another one (RFC 959 section 3.3): in block and compressed
-    /// mode. Where the end of MODE Z leads to is agreed elsewhere.
+    /// See [`Mode::keeps_connection`].
     pub fn keeps_connection(self) -> bool {
-        matches!(self.mode, Mode::Block | Mode::Compressed)
+        self.mode.keeps_connection()
     }
 
     /// Whether [`Sender::mark`] and [`Step::Marker`] exist (RFC 959 section 3.5).

@@ -98,14 +98,14 @@ impl Sender {
         let has_records = form.structure == Structure::Record;
         let text = match form.representation {
             Representation::Ascii if !has_records => Text::Lines(ascii::Encoder::new()),
-            Representation::Ascii | Representation::Octets => Text::AsItIs,
+            Representation::Ascii | Representation::Image => Text::AsItIs,
             Representation::Ebcdic => Text::Ebcdic,
         };
         let record_end = match form.representation {
             _ if !has_records => None,
             Representation::Ascii => Some(b'\n'),
             Representation::Ebcdic => Some(ebcdic::NEW_LINE),
-            Representation::Octets => None,
+            Representation::Image => None,
         };
         let mode = match form.mode {
             Mode::Stream => Encoder::Stream(stream::Encoder::new(has_records)),

@@ -14,7 +14,7 @@ const fn form(representation: Representation, structure: Structure, mode: Mode) 
 }
 
 use Mode::{Block, Compressed, Deflate, Stream};
-use Representation::{Ascii, Ebcdic, Octets};
+use Representation::{Ascii, Ebcdic, Image};
 use Structure::{File, Page, Record};
 
 fn send(form: Form, file: &[u8]) -> Vec<u8> {
@@ -85,9 +85,9 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn the_identity_is_known() {
     let same: Vec<Form> = forms().filter(|form| form.is_identity()).collect();
-    assert_eq!(same, [form(Octets, File, Stream)]);
+    assert_eq!(same, [form(Image, File, Stream)]);
     let blocks: Vec<Form> = forms().filter(|form| form.last_block().is_some()).collect();
-    assert_eq!(blocks, [form(Octets, File, Block), form(Octets, Record, Block)]);
+    assert_eq!(blocks, [form(Image, File, Block), form(Image, Record, Block)]);
     assert_eq!(forms().count(), 36);
     assert_eq!(Form::default(), form(Ascii, File, Stream));
 }
@@ -108,8 +108,8 @@ fn blocks_may_be_written_by_hand() {
 
 #[test]
 fn stream_mode() {
-    check(form(Octets, File, Stream), b"", b"");
-    check(form(Octets, File, Stream), b"a\r\n\xFF\0", b"a\r\n\xFF\0");
+    check(form(Image, File, Stream), b"", b"");
+    check(form(Image, File, Stream), b"a\r\n\xFF\0", b"a\r\n\xFF\0");
     check(form(Ascii, File, Stream), b"a\nb", b"a\r\nb");
     check(form(Ebcdic, File, Stream), b"a b\n", b"\x81\x40\x82\x15");
     check_received(form(Ascii, File, Stream), b"a\r", b"a\r");
@@ -126,8 +126,8 @@ fn stream_mode_with_records() {
     check(text, b"dos\r\n", b"dos\r\xFF\x01\xFF\x02");
     check_received(text, b"a\xFF\x03", b"a\n");
     check(form(Ebcdic, Record, Stream), b"a\n\x9F", b"\x81\xFF\x01\xFF\xFF\xFF\x02");
-    check(form(Octets, Record, Stream), b"a\n\xFF", b"a\n\xFF\xFF\xFF\x03");
-    check_received(form(Octets, Record, Stream), b"a\xFF\x01b\xFF\x01\xFF\x02", b"ab");
+    check(form(Image, Record, Stream), b"a\n\xFF", b"a\n\xFF\xFF\xFF\x03");
+    check_received(form(Image, Record, Stream), b"a\xFF\x01b\xFF\x01\xFF\x02", b"ab");
 
     check_refused(text, b"ab\xFF\x00", Problem::Escape(0), 3);
     check_refused(text, b"ab\xFF\x04", Problem::Escape(4), 3);
@@ -141,7 +141,7 @@ fn stream_mode_with_records() {
 
 #[test]
 fn block_mode() {
-    let octets = form(Octets, File, Block);
+    let octets = form(Image, File, Block);
     check(octets, b"", b"\x40\0\0");
     check(octets, b"ab", b"\0\0\x02ab\x40\0\0");
     check(form(Ascii, File, Block), b"a\nb", b"\0\0\x04a\r\nb\x40\0\0");
@@ -149,7 +149,7 @@ fn block_mode() {
     let text = form(Ascii, Record, Block);
     check(text, b"", b"\x40\0\0");
     check(text, b"ab\n\nc", b"\x80\0\x02ab\x80\0\0\0\0\x01c\x40\0\0");
-    check(form(Octets, Record, Block), b"ab\n", b"\0\0\x03ab\n\xC0\0\0");
+    check(form(Image, Record, Block), b"ab\n", b"\0\0\x03ab\n\xC0\0\0");
     check(form(Ebcdic, Record, Block), b"a\n", b"\x80\0\x01\x81\x40\0\0");
 
     // Ends on the data, empty blocks, and both ends at once.
@@ -172,11 +172,11 @@ fn block_mode() {
 #[test]
 fn long_blocks() {
     let file = vec![7; 65_536 + 5];
-    let wire = send(form(Octets, File, Block), &file);
+    let wire = send(form(Image, File, Block), &file);
     assert_eq!(wire[..3], [0, 0xFF, 0xFF]);
     assert_eq!(wire[65_538..65_541], [0, 0, 6]);
     assert_eq!(wire[65_547..], [0x40, 0, 0]);
-    assert_eq!(received(form(Octets, File, Block), &wire).file, file);
+    assert_eq!(received(form(Image, File, Block), &wire).file, file);
     // A record that is as long as a block may be ends with that block.
     let record = [&vec![7; 65_535][..], b"\n"].concat();
     let wire = send(form(Ascii, Record, Block), &record);
@@ -186,7 +186,7 @@ fn long_blocks() {
 #[test]
 fn suspected_errors_are_counted() {
     for (mode, wire) in [(Block, &b"\x20\0\x01a\xE0\0\x01b"[..]), (Compressed, b"\0\x20\x01a\0\xE0\x01b")] {
-        let mut receiver = Receiver::new(form(Octets, File, mode), 0);
+        let mut receiver = Receiver::new(form(Image, File, mode), 0);
         let mut file = Vec::new();
         let received = receiver.receive(wire, &mut file).expect("it is in order");
         assert_eq!(received, Received { taken_bytes: wire.len(), step: Step::End });
@@ -196,7 +196,7 @@ fn suspected_errors_are_counted() {
 
 #[test]
 fn compressed_mode() {
-    let octets = form(Octets, File, Compressed);
+    let octets = form(Image, File, Compressed);
     check(octets, b"", b"\0\x40\xC0");
     check(octets, b"ab", b"\0\x40\x02ab");
     check(octets, b"abaaaa", b"\x02ab\0\x40\x84a");
@@ -220,7 +220,7 @@ fn compressed_mode() {
     check(text, b"a  \n", b"\x01a\0\x80\xC2\0\x40\xC0");
     check(form(Ascii, File, Compressed), b"a\n", b"\0\x40\x03a\r\n");
     check(form(Ebcdic, File, Compressed), b"  \n", b"\xC2\0\x40\x01\x15");
-    check(form(Octets, Record, Compressed), b"ab", b"\0\xC0\x02ab");
+    check(form(Image, Record, Compressed), b"ab", b"\0\xC0\x02ab");
 
     // Strings of none, escapes that add up, and ones that say nothing.
     check_received(text, b"\x80a\0\x80\0\x40\x01a", b"a\n");
@@ -250,7 +250,7 @@ fn an_escape_may_end_a_compressed_file() {
 
 #[test]
 fn compression_is_worth_it() {
-    let octets = form(Octets, File, Compressed);
+    let octets = form(Image, File, Compressed);
     let zeros = send(octets, &[0; 63_000]);
     assert!(zeros.len() <= 1000 + 2, "{}", zeros.len());
     let repeated = send(octets, &[7; 63_000]);
@@ -273,7 +273,7 @@ fn markers() {
         (Block, &b"\0\0\x02ab\x10\0\x012\0\0\x01c\x40\0\0"[..]),
         (Compressed, b"\x02ab\0\x10\x012\0\x40\x01c"),
     ] {
-        let form = form(Octets, File, mode);
+        let form = form(Image, File, mode);
         let mut sent = Vec::new();
         let mut sender = Sender::new(form, 0);
         sender.send(b"ab", &mut sent);
@@ -320,10 +320,10 @@ fn markers_of_others() {
 fn markers_are_bounded() {
     let length = MARKER_LIMIT_BYTES as u8;
     let longest = [&[16, 0, length][..], &[b'1'; MARKER_LIMIT_BYTES], b"\x40\0\0"].concat();
-    assert_eq!(received(form(Octets, File, Block), &longest).markers.len(), 1);
+    assert_eq!(received(form(Image, File, Block), &longest).markers.len(), 1);
     let mut wire = [16, 1, 0].to_vec();
     wire.extend([b'1'; 256]);
-    check_refused(form(Octets, File, Block), &wire, Problem::MarkerLength(256), 2);
+    check_refused(form(Image, File, Block), &wire, Problem::MarkerLength(256), 2);
 }
 
 /// Between a CR and what belongs to it nothing can begin again, so nobody marks that place.
@@ -343,11 +343,11 @@ fn no_marker_splits_a_line_end() {
 
 #[test]
 fn pages() {
-    let octets = form(Octets, Page, Stream);
+    let octets = form(Image, Page, Stream);
     check(octets, b"", b"\x04\0\0\0");
     check(octets, b"ab", b"\x04\0\x02\x01ab\x04\x01\0\0");
     check(form(Ascii, Page, Stream), b"a\n", b"\x04\0\x03\x01a\r\n\x04\x01\0\0");
-    check(form(Octets, Page, Block), b"a", b"\x40\0\x09\x04\0\x01\x01a\x04\x01\0\0");
+    check(form(Image, Page, Block), b"a", b"\x40\0\x09\x04\0\x01\x01a\x04\x01\0\0");
     let file = vec![5; 255 * 2 + 1];
     let wire = send(octets, &file);
     assert_eq!(wire[..4], [4, 0, 255, 1]);
@@ -380,18 +380,18 @@ fn pages() {
         check_cut(octets, cut);
     }
     // The mode says that the file has ended, and no last page has come; or data come behind it.
-    check_refused(form(Octets, Page, Block), b"\x40\0\x05\x04\0\x01\x01a", Problem::Cut, 8);
-    check_refused(form(Octets, Page, Block), b"\0\0\x05\x04\0\0\0x", Problem::BehindEnd, 7);
-    check_refused(form(Octets, Page, Compressed), b"\x05\x04\0\0\0x", Problem::BehindEnd, 5);
+    check_refused(form(Image, Page, Block), b"\x40\0\x05\x04\0\x01\x01a", Problem::Cut, 8);
+    check_refused(form(Image, Page, Block), b"\0\0\x05\x04\0\0\0x", Problem::BehindEnd, 7);
+    check_refused(form(Image, Page, Compressed), b"\x05\x04\0\0\0x", Problem::BehindEnd, 5);
 }
 
 /// An index has eight bits; a file may have any number of pages.
 #[test]
 fn page_indices_begin_anew() {
     let file: Vec<u8> = (0..255 * 600 + 17).map(|place: u32| (place / 255) as u8).collect();
-    let wire = send(form(Octets, Page, Stream), &file);
+    let wire = send(form(Image, Page, Stream), &file);
     assert_eq!(wire[259 * 256 + 1], 0);
-    let outcome = receive(form(Octets, Page, Stream), &wire, |rest| (rest, &[]));
+    let outcome = receive(form(Image, Page, Stream), &wire, |rest| (rest, &[]));
     assert_eq!(outcome.result, Ok(Ending::Stated));
     assert!(outcome.file == file);
 }
@@ -407,7 +407,7 @@ fn holes_are_bounded() {
         wire.extend(page(index));
         zeros += 127 * 255;
     }
-    let outcome = receive(form(Octets, Page, Stream), &wire, |rest| (rest, &[]));
+    let outcome = receive(form(Image, Page, Stream), &wire, |rest| (rest, &[]));
     assert_eq!(
         outcome.result,
         Err(Error { problem: Problem::PageHoles, offset_bytes: wire.len() as u64 - 256 })
@@ -417,11 +417,11 @@ fn holes_are_bounded() {
 #[test]
 fn deflate_mode() {
     for (form, file) in [
-        (form(Octets, File, Deflate), &b""[..]),
-        (form(Octets, File, Deflate), b"abc"),
+        (form(Image, File, Deflate), &b""[..]),
+        (form(Image, File, Deflate), b"abc"),
         (form(Ascii, File, Deflate), b"a\nb"),
         (form(Ascii, Record, Deflate), b"a\n\xFFb"),
-        (form(Octets, Record, Deflate), b"a\xFFb"),
+        (form(Image, Record, Deflate), b"a\xFFb"),
         (form(Ebcdic, Page, Deflate), b"a\nb"),
     ] {
         let wire = send(form, file);
@@ -433,7 +433,7 @@ fn deflate_mode() {
             check_cut(form, &wire[..length]);
         }
     }
-    let octets = form(Octets, File, Deflate);
+    let octets = form(Image, File, Deflate);
     // A stored block, as RFC 1950 and 1951 write it.
     check_received(octets, b"\x78\x01\x01\x01\0\xFE\xFFa\0\x62\0\x62", b"a");
     check_refused(octets, b"\x78\x01\x01\x01\0\xFE\xFFa\0\x62\0\x63", Problem::Checksum, 12);
@@ -455,8 +455,8 @@ fn what_deflate_wraps_must_end_with_it() {
     let problem = |form, data: &[u8]| received(form, &zlib(data)).result.map_err(|error| error.problem);
     assert_eq!(problem(records, b"a\xFF"), Err(Problem::Cut));
     assert_eq!(problem(records, b"a\xFF\x02b"), Err(Problem::BehindEnd));
-    assert_eq!(problem(form(Octets, Page, Deflate), b"\x04\0\x01\x01a"), Err(Problem::Cut));
-    assert_eq!(problem(form(Octets, Page, Deflate), b"\x04\0\0\0a"), Err(Problem::BehindEnd));
+    assert_eq!(problem(form(Image, Page, Deflate), b"\x04\0\x01\x01a"), Err(Problem::Cut));
+    assert_eq!(problem(form(Image, Page, Deflate), b"\x04\0\0\0a"), Err(Problem::BehindEnd));
 }
 
 #[test]
@@ -465,10 +465,10 @@ fn levels() {
     let mut lengths = Vec::new();
     for level in (1..=9).filter_map(Level::new) {
         let mut wire = Vec::new();
-        let mut sender = Sender::new(form(Octets, File, Deflate), 0).with_level(level);
+        let mut sender = Sender::new(form(Image, File, Deflate), 0).with_level(level);
         sender.send(&text, &mut wire);
         sender.finish(&mut wire);
-        check_received(form(Octets, File, Deflate), &wire, &text);
+        check_received(form(Image, File, Deflate), &wire, &text);
         lengths.push(wire.len());
     }
     assert_eq!(lengths.len(), 9);
@@ -482,7 +482,7 @@ fn bombs() {
     let bomb = zlib(&vec![0; 8 * 1024 * 1024]);
     assert!(bomb.len() < 10_000);
     let take = |limit: ExpansionLimit| {
-        let mut receiver = Receiver::new(form(Octets, File, Deflate), 0).with_expansion_limit(limit);
+        let mut receiver = Receiver::new(form(Image, File, Deflate), 0).with_expansion_limit(limit);
         let mut output = Vec::new();
         let mut rest = &bomb[..];
         loop {
@@ -514,7 +514,7 @@ fn bombs() {
 #[test]
 fn output_is_bounded() {
     let wire = [&[0xFF; 2 * RECEIVE_LIMIT_BYTES / 63 + 100][..], b"\0\x40\xC0"].concat();
-    let mut receiver = Receiver::new(form(Octets, File, Compressed), 0);
+    let mut receiver = Receiver::new(form(Image, File, Compressed), 0);
     let mut calls = 0;
     let mut output = Vec::new();
     let mut rest = &wire[..];

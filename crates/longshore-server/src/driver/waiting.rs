@@ -29,6 +29,9 @@ impl Driver {
             self.transfer.running = None;
             return Poll::Ready(Happening::Data(id, arrived));
         }
+        if self.transfer.running.is_some() && self.transfer.markers.any() {
+            return Poll::Ready(Happening::Markers(self.transfer.moving));
+        }
         // From here on it is a wait: nobody shall wait for a reply meanwhile.
         if self.unsent.poll_flush(&self.stream, context).is_err() {
             self.unsent.clear();

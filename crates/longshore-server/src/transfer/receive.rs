@@ -1,0 +1,183 @@
+//! Receiving: what comes is decoded, gathered, and handed to storage in large pieces.
+//!
+//! Not inside: how a form looks on the wire, which `longshore_proto::transmission` knows, and the commit.
+
+use std::sync::atomic::Ordering;
+
+use longshore_accounts::UploadEnd;
+use longshore_proto::server::End;
+use longshore_proto::transmission::{Receiver, Step};
+use longshore_storage::Upload;
+
+use super::{Engine, Result, Stopped, form, wait};
+use crate::limits::{UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_FIRST_BYTES};
+
+impl Engine {
+    pub(super) async fn receive(&mut self, upload: &mut dyn Upload) -> Result<()> {
+        if form(&self.job).is_identity() {
+            self.receive_plain(upload).await
+        } else {
+            self.receive_formed(upload).await
+        }
+    }
+
+    async fn receive_plain(&mut self, upload: &mut dyn Upload) -> Result<()> {
+        // Under a limit of bandwidth no more is read at once than is paid for at once.
+        let first = self.hands.throttle.chunk(UPLOAD_BUFFER_FIRST_BYTES);
+        let mut buffer = Vec::with_capacity(first);
+        let mut hello = self.hands.ends.suspect_tls.then(Hello::default);
+        loop {
+            let read = self.read(&mut buffer, &mut hello).await;
+            if let Ok(count) = read {
+                // Small reads are gathered, so that storage is asked for few large writes.
+                if count > 0 && buffer.len() < buffer.capacity() / 2 {
+                    continue;
+                }
+            }
+            let filled = buffer.len() == buffer.capacity();
+            if !buffer.is_empty() {
+                // What came before a cut is kept too: the client goes on from there.
+                buffer = self.storage(upload.write(buffer)).await?;
+            }
+            match read {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(stopped) => return Err(stopped),
+            }
+            buffer.clear();
+            if filled && buffer.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
+                buffer.reserve_exact(UPLOAD_BUFFER_BYTES);
+            }
+        }
+    }
+
+    async fn receive_formed(&mut self, upload: &mut dyn Upload) -> Result<()> {
+        let mut receiver = Receiver::new(form(&self.job), self.job.offset);
+        let mut hello = self.hands.ends.suspect_tls.then(Hello::default);
+        // What came behind the file before, on a connection that was kept.
+        let mut input = self.link.take_unread();
+        let mut decoded = Vec::new();
+        let mut read = Ok(input.len());
+        if input.is_empty() {
+            input.reserve_exact(self.hands.throttle.chunk(UPLOAD_BUFFER_FIRST_BYTES));
+            read = self.read(&mut input, &mut hello).await;
+        }
+        loop {
+            let mut taken = 0;
+            let ended = loop {
+                match receiver.receive(&input[taken..], &mut decoded) {
+                    Ok(received) => {
+                        taken += received.taken_bytes;
+                        match received.step {
+                            Step::More => break false,
+                            Step::End => break true,
+                            Step::Full => {}
+                            Step::Marker(marker) => {
+                                let offset = receiver.offset_bytes();
+                                self.hands.markers.push(marker, offset);
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        self.keep(upload, decoded).await?;
+                        return Err(End::Malformed(error).into());
+                    }
+                }
+                if decoded.len() >= UPLOAD_BUFFER_BYTES {
+                    decoded = self.storage(upload.write(decoded)).await?;
+                    decoded.clear();
+                }
+            };
+            if ended {
+                // The rest is the next file's.
+                self.link.unread(input.split_off(taken));
+                self.hands.moved.store(receiver.wire_bytes(), Ordering::Relaxed);
+                return self.keep(upload, decoded).await;
+            }
+            match read {
+                Ok(0) => {
+                    let finished = receiver.finish(&mut decoded);
+                    self.keep(upload, decoded).await?;
+                    return finished.map(|_| ()).map_err(|error| End::Malformed(error).into());
+                }
+                Ok(_) => {}
+                Err(stopped) => {
+                    self.keep(upload, decoded).await?;
+                    return Err(stopped);
+                }
+            }
+            if decoded.len() >= UPLOAD_BUFFER_FIRST_BYTES {
+                decoded = self.storage(upload.write(decoded)).await?;
+                decoded.clear();
+            }
+            let filled = input.len() == input.capacity();
+            input.clear();
+            if filled && input.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
+                input.reserve_exact(UPLOAD_BUFFER_BYTES);
+            } else if input.capacity() == 0 {
+                input.reserve_exact(self.hands.throttle.chunk(UPLOAD_BUFFER_FIRST_BYTES));
+            }
+            read = self.read(&mut input, &mut hello).await;
+        }
+    }
+
+    async fn keep(&self, upload: &mut dyn Upload, decoded: Vec<u8>) -> Result<()> {
+        if decoded.is_empty() {
+            return Ok(());
+        }
+        self.storage(upload.write(decoded)).await.map(|_| ())
+    }
+
+    /// Reads once; 0 is an end that may be taken for one.
+    async fn read(&mut self, buffer: &mut Vec<u8>, hello: &mut Option<Hello>) -> Result<usize> {
+        let before = buffer.len();
+        let read = wait(&self.job, &self.hands.cancel, self.link.read(buffer)).await;
+        let read = match read {
+            // What has come is paid for before more is taken: the client is slowed down by its full window.
+            Ok(count) => {
+                self.hands.moved.fetch_add(count as u64, Ordering::Relaxed);
+                self.hands.pass(count).await.map(|()| count)
+            }
+            Err(Stopped { end: End::NoCloseNotify, .. })
+                if self.hands.ends.upload_end == UploadEnd::Accept =>
+            {
+                self.no_close_notify = true;
+                Ok(0)
+            }
+            Err(stopped) => Err(stopped),
+        };
+        match hello {
+            Some(hello) => hello.look(&buffer[before..], read),
+            None => read,
+        }
+    }
+}
+
+/// Whether all that came on a data connection in clear is the beginning of TLS: a client that forgot PROT P waits for
+/// our side of the handshake then, or has given up, and its ClientHello would be stored as the file.
+#[derive(Default)]
+struct Hello {
+    head: Vec<u8>,
+    bytes: usize,
+}
+
+impl Hello {
+    /// A record with a ClientHello: its type, its version, its length, the type of the message (RFC 8446 section 5.1).
+    const HEAD_BYTES: usize = 6;
+
+    fn look(&mut self, fresh: &[u8], read: Result<usize>) -> Result<usize> {
+        let missing = Hello::HEAD_BYTES.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&fresh[..missing.min(fresh.len())]);
+        self.bytes = self.bytes.saturating_add(fresh.len());
+        let is_all = match *self.head {
+            [22, 3, _, high, low, 1] => self.bytes == 5 + usize::from(u16::from_be_bytes([high, low])),
+            _ => false,
+        };
+        match read {
+            Ok(0) | Err(Stopped { end: End::Stalled | End::Reset, .. }) if is_all => {
+                Err(End::TlsUnexpected.into())
+            }
+            read => read,
+        }
+    }
+}
