@@ -191,6 +191,7 @@ fn put_transfer(object: &mut Object, kind: &EventKind) {
     object.put_bytes("path", path.as_bytes());
     let representation = match representation {
         Representation::Ascii => "ascii",
+        Representation::Ebcdic => "ebcdic",
         Representation::Image => "image",
     };
     object.put("type", representation);

@@ -31,7 +31,7 @@ pub(super) fn line(now: Timestamp, event: &Event) -> Option<Vec<u8>> {
     put(session.peer.ip().to_string().as_bytes());
     put(bytes.to_string().as_bytes());
     put(&without_gaps(path.as_bytes()));
-    put(if *representation == Representation::Ascii { b"a" } else { b"b" });
+    put(if representation.is_text() { b"a" } else { b"b" });
     // Neither compressed nor made into an archive.
     put(b"_");
     put(if *direction == Direction::Send { b"o" } else { b"i" });
