@@ -486,40 +486,45 @@ mod tests {
     #[test]
     fn types_in_all_legal_spellings() {
         for image in ["I", "i", "L 8", "L8", "l 8", "I N", "L  8"] {
-            check(&format!("TYPE {image}"), Command::Type(Representation::Image));
+            check(&format!("TYPE {image}"), Command::Type(Representation::Image, Format::NonPrint));
         }
-        for ascii in ["A", "a", "A N", "a n", "AN"] {
-            check(&format!("TYPE {ascii}"), Command::Type(Representation::Ascii));
+        use Format::{CarriageControl, NonPrint, Telnet};
+        let forms =
+            [("", NonPrint), (" N", NonPrint), ("n", NonPrint), (" T", Telnet), ("  c", CarriageControl)];
+        for (letter, text) in [("A", Representation::Ascii), ("e", Representation::Ebcdic)] {
+            for (form, format) in forms {
+                check(&format!("TYPE {letter}{form}"), Command::Type(text, format));
+            }
+            check_error(&format!("TYPE {letter} X"), ArgumentError::Unknown);
+            check_error(&format!("TYPE {letter} N T"), ArgumentError::Unknown);
         }
-        let instead = "TYPE A or TYPE I";
-        check_error("TYPE A T", ArgumentError::NotOffered { parameter: "TYPE A T", instead });
-        check_error("TYPE A C", ArgumentError::NotOffered { parameter: "TYPE A C", instead });
-        check_error("TYPE E", ArgumentError::NotOffered { parameter: "TYPE E", instead });
-        check_error(
-            "TYPE L 7",
-            ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" },
-        );
-        check_error(
-            "TYPE L 36",
-            ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" },
-        );
+        let size = ArgumentError::NotOffered { parameter: "this byte size", instead: "TYPE L 8" };
+        check_error("TYPE L 7", size.clone());
+        check_error("TYPE L 36", size);
         check_error("TYPE L", ArgumentError::Missing);
         check_error("TYPE", ArgumentError::Missing);
         check_error("TYPE X", ArgumentError::Unknown);
-        check_error("TYPE A X", ArgumentError::Unknown);
+        check_error("TYPE I X", ArgumentError::Unknown);
         check_error("TYPE \u{fe}", ArgumentError::Unknown);
     }
 
     #[test]
     fn modes_and_structures() {
-        check("MODE S", Command::Mode(Mode::Stream));
-        check("MODE s ", Command::Mode(Mode::Stream));
-        check_error("MODE B", ArgumentError::NotOffered { parameter: "MODE B", instead: "MODE S" });
+        for (letter, mode) in
+            [("S", Mode::Stream), ("b ", Mode::Block), ("C", Mode::Compressed), ("z", Mode::Deflate)]
+        {
+            check(&format!("MODE {letter}"), Command::Mode(mode));
+        }
+        let instead = "MODE S, MODE B or MODE C";
+        check_error("MODE E", ArgumentError::NotOffered { parameter: "MODE E", instead });
         check_error("MODE", ArgumentError::Missing);
         check_error("MODE SS", ArgumentError::Unknown);
-        check("STRU f", Command::Stru(Structure::File));
-        check_error("STRU R", ArgumentError::NotOffered { parameter: "STRU R", instead: "STRU F" });
+        for (letter, structure) in [("f", Structure::File), ("R", Structure::Record), (" p", Structure::Page)]
+        {
+            check(&format!("STRU {letter}"), Command::Stru(structure));
+        }
         check_error("STRU X", ArgumentError::Unknown);
+        check_error("STRU", ArgumentError::Missing);
     }
 
     #[test]

@@ -103,6 +103,7 @@ const EXCEPTIONS: &[(Situation, &[Verb], &str)] = &[
     ),
     (RestartBeyondEnd, RESTARTED, "RFC 1123 4.1.3.4 says this code at the transfer"),
     (RestartInText, RESTARTED, "RFC 1123 4.1.3.4 says this code at the transfer"),
+    (RestartInPages, RESTARTED, "as RestartBeyondEnd: the octet stands in no page that could be found"),
     (EpsvAll, &[Verb::Pasv, Verb::Port, Verb::Eprt], "RFC 2428 4 refuses them and names no code"),
     (
         EpsvAllAccepted,

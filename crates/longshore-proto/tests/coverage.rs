@@ -7,7 +7,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Kind, Scene, World, logged_in};
+use common::{Kind, Scene, Work, World, logged_in};
 use longshore_proto::reply::Situation;
 use longshore_proto::server::{DataEvent, End, Policy, StorageOutcome, TlsNeed, TlsOffer, TlsPolicy};
 use longshore_proto::verbs::{Argument, Direction, Failure, Failures, Legal, VERBS, Verb};
@@ -173,15 +173,40 @@ fn transfers(pairs: &mut Pairs) {
             // Octet by octet, a cut transfer can be taken up again.
             let mut scene = scene();
             scene.play(&[("send", "TYPE I"), ("send", "PASV"), ("hold", "move"), ("send", &line)]);
-            scene.world.answer_data(Kind::Move, DataEvent::Finished { bytes: 7, end });
+            finish(&mut scene, end);
             collect(scene, pairs);
         }
     }
     ended(Verb::Retr, End::Shrank, pairs);
+    for row in VERBS.iter().filter(|row| row.transfer.is_some()) {
+        kept_connections(&line(row.verb), row.transfer == Some(Direction::Receive), pairs);
+    }
     // A part of a file that was there before APPE is not kept beside it.
     for end in ["reset 7", "stalls 7"] {
         play(&[("send", "TYPE I"), ("send", "PASV"), ("transfer", end), ("send", "APPE new")], pairs);
     }
+}
+
+/// A transfer in block mode: its connection stays, is cut, and what can be wrong with what comes on it.
+fn kept_connections(line: &str, upload: bool, pairs: &mut Pairs) {
+    let begin: &[_] = &[("send", "MODE B"), ("send", "TYPE I"), ("send", "PASV")];
+    let send: &[_] = &[("send", line)];
+    play(&[begin, send, send].concat(), pairs);
+    play(&[begin, &[("transfer", "reset 7")], send, send].concat(), pairs);
+    play(&[begin, &[("send", "STRU P"), ("send", "REST 5")], send].concat(), pairs);
+    if !upload {
+        return;
+    }
+    for end in ["cut 0", "cut 7", "malformed 7", "unknown page 7"] {
+        play(&[begin, &[("transfer", end)], send].concat(), pairs);
+        let unique = line.replace("STOR a", "STOR new").replace("APPE a", "APPE new");
+        play(&[begin, &[("transfer", end), ("send", &unique)]].concat(), pairs);
+    }
+    play(
+        &[begin, &[("transfer", "goes on 7")], send, &[("marker", "m 7"), ("transfer", "complete 7")]]
+            .concat(),
+        pairs,
+    );
 }
 
 /// A transfer whose bytes come to this end.
@@ -189,8 +214,15 @@ fn ended(verb: Verb, end: End, pairs: &mut Pairs) {
     let mut scene = scene();
     scene.play(before(verb));
     scene.play(&[("hold", "move"), ("send", &line(verb))]);
-    scene.world.answer_data(Kind::Move, DataEvent::Finished { bytes: 7, end });
+    finish(&mut scene, end);
     collect(scene, pairs);
+}
+
+/// The bytes have moved, seven of them.
+fn finish(scene: &mut Scene, end: End) {
+    let Some(Work::Move(job)) = scene.world.work(Kind::Move) else { return };
+    let kept = World::may_keep(end, job);
+    scene.world.answer_data(Kind::Move, DataEvent::Finished { bytes: 7, end, kept });
 }
 
 /// What has its own conditions.
@@ -213,7 +245,8 @@ fn particular(pairs: &mut Pairs) {
         &[("wait", "300000")],
         &[("shutdown", "")],
         &[("send", "RMD d"), ("send", "DELE d/x"), ("send", "RMD d")],
-        &[("send", "TYPE E"), ("send", "STRU R"), ("send", "MODE B")],
+        &[("send", "TYPE E T"), ("send", "STRU R"), ("send", "MODE B")],
+        &[("send", "TYPE L 7"), ("send", "MODE Z")],
         &[
             ("send", "EPSV ALL"),
             ("send", "PASV"),

@@ -23,7 +23,8 @@ use longshore_proto::server::{
     ConnectFailure, Credential, DataEvent, DataEvent::NotEstablished, End, LoginOutcome, Policy, Protection,
     QuotaStatus, Route, StorageOp, StorageOutcome, TlsEvent, TlsNeed, TlsOffer, TlsPolicy,
 };
-use longshore_proto::verbs::{Failure, VERBS};
+use longshore_proto::transmission::{Error, Problem};
+use longshore_proto::verbs::{Direction, Failure, VERBS};
 
 /// The steps of the longest sequence.
 const STEPS: usize = 200;
@@ -121,9 +122,11 @@ const LOGINS: &[&str] =
     &["USER longshore", "USER anonymous", "PASS secret", "PASS secret", "PASS wrong", "USER", "REIN"];
 const FILES: &[&str] =
     &["RNFR", "RNTO", "DELE", "SIZE", "MDTM", "MKD", "RMD", "CWD", "MLST", "STAT", "MFMT 20261120130405"];
+/// Behind the second and third a data connection stays, which only many transfers in a row make use of.
+const MODES: &[&str] = &["MODE S", "MODE B", "MODE C", "MODE B", "MODE C", "MODE Z"];
 /// Words separated by commas, for they are many.
 const PLAIN: &str = "NOOP,NOOP,STAT,STAT,ABOR,ABOR,ABOR,REST 0,REST 5,REST 1000,REST x,TYPE I,TYPE I,TYPE A,TYPE E,FEAT,\
-    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,SITE HELP,SITE QUOTA,SITE CHMOD 644 a,XYZZY,,";
+    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,STRU R,STRU P,MODE Z,SITE HELP,SITE QUOTA,SITE CHMOD 644 a,XYZZY,,";
 const TLS: &[&str] = &[
     "PBSZ 0", "PBSZ 0", "PBSZ x", "PROT P", "PROT P", "PROT P", "PROT C", "PROT C", "PROT S", "PROT X", "CCC",
 ];
@@ -157,6 +160,21 @@ const DIALOGUES: &[&str] = &[
     "PASV\r\nRETR a\r\nABOR",
     "PASV\r\nSTOR /d/new\r\nABOR",
     "PASV\r\nRETR a\r\nPASV\r\nRETR a\r\nABOR",
+    // Queues of transfers, on one connection where MODE keeps it.
+    "MODE B\r\nPASV\r\nRETR a\r\nRETR a\r\nRETR none\r\nRETR a",
+    "MODE B\r\nPASV\r\nSTOR /d/new\r\nSTOR /d\r\nSTOR /d/other\r\nRETR a",
+    "MODE C\r\nEPSV\r\nSTOR /d/new\r\nAPPE /d/new\r\nSTOU d/x\r\nLIST",
+    "MODE C\r\nPORT 192,0,2,7,20,1\r\nRETR a\r\nSTOR /d/new\r\nNLST\r\nRETR a",
+    "MODE B\r\nPASV\r\nRETR a\r\nRETR a\r\nRETR a\r\nABOR\r\nRETR a",
+    "MODE B\r\nPASV\r\nRETR a\r\nMODE S\r\nRETR a\r\nMODE C",
+    "MODE B\r\nPASV\r\nRETR a\r\nPROT P\r\nRETR a\r\nPROT C\r\nRETR a",
+    "MODE C\r\nPASV\r\nRETR a\r\nPASV\r\nRETR a\r\nPORT 192,0,2,7,20,1\r\nRETR a",
+    "MODE B\r\nPASV\r\nREST 5\r\nRETR a\r\nREST 5\r\nSTOR a",
+    "RETR a\r\nRETR a\r\nRETR a",
+    "STOR /d/new\r\nSTOR /d/new",
+    "STRU R\r\nTYPE A\r\nRETR a",
+    "STRU P\r\nREST 5\r\nRETR a",
+    "STRU F\r\nREST 5\r\nSTOR a",
 ];
 
 fn with_name(verbs: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
@@ -176,6 +194,7 @@ fn command() -> impl Strategy<Value = Vec<u8>> {
         90 => as_it_stands(ARRANGEMENTS.to_vec()),
         5 => as_it_stands(LOGINS.to_vec()),
         30 => as_it_stands(TLS.to_vec()),
+        40 => as_it_stands(MODES.to_vec()),
         5 => as_it_stands(AUTHS.to_vec()),
         100 => as_it_stands(PLAIN.split(',').collect()),
         60 => with_name(FILES),
@@ -194,6 +213,16 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         1 => Just([vec![b'x'; 5000], b"\r\n".to_vec()].concat()),
         1 => prop::collection::vec(any::<u8>(), 0..60),
     ]
+}
+
+/// Markers of ours and of others, of which some would spoil a line.
+const MARKERS: [&[u8]; 6] = [b"5", b"block=3", b"", b"two words", b"1\r\n226 Done", b"\xF1"];
+
+const PROBLEMS: [Problem; 4] =
+    [Problem::Cut, Problem::PageType(9), Problem::Descriptor(1), Problem::Escape(7)];
+
+fn malformed(problem: Problem) -> End {
+    End::Malformed(Error { problem, offset_bytes: 7 })
 }
 
 fn handshake() -> impl Strategy<Value = Handshake> {
@@ -224,6 +253,8 @@ fn step() -> impl Strategy<Value = Step> {
         (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::TlsBroken)),
         (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::NoCloseNotify)),
         (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::TlsUnexpected)),
+        (0_u64..2000, select(PROBLEMS.to_vec()))
+            .prop_map(|(bytes, problem)| Ended::Early(bytes, malformed(problem))),
     ];
     prop_oneof![
         400 => bytes().prop_map(|bytes| Step::Bytes(Bytes(bytes))),
@@ -260,11 +291,16 @@ fn policy() -> impl Strategy<Value = Policy> {
         3 => Just(TlsOffer::Implicit),
     ];
     let need = select(NEEDS.to_vec());
-    (offer, need, any::<bool>(), prop::bool::weighted(0.8)).prop_map(
-        |(offer, need, allow_ccc, clear_passwords)| {
+    (offer, need, any::<bool>(), prop::bool::weighted(0.8), any::<bool>()).prop_map(
+        |(offer, need, allow_ccc, clear_passwords, deflate)| {
             let tls = matches!(offer, TlsOffer::Explicit | TlsOffer::Implicit);
             let need = if tls || !clear_passwords { need } else { TlsNeed::Nothing };
-            Policy { tls: TlsPolicy { offer, need, allow_ccc }, clear_passwords, ..Policy::default() }
+            Policy {
+                tls: TlsPolicy { offer, need, allow_ccc },
+                clear_passwords,
+                deflate,
+                ..Policy::default()
+            }
         },
     )
 }
@@ -307,6 +343,7 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
         Work::Probe => {
             world.answer_data(kind, if how.index(2) == 0 { DataEvent::Standing } else { DataEvent::NotYet });
         }
+        Work::Establish(_) if world.on_kept => world.answer_data(kind, DataEvent::Established),
         Work::Establish(channel) => {
             let strangers = how.index(3) as u32;
             let private = channel.protection == Protection::Private;
@@ -322,8 +359,13 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
             };
             world.answer_data(kind, event);
         }
+        Work::Move(job)
+            if job.direction == Direction::Receive && job.mode.keeps_connection() && how.index(3) == 0 =>
+        {
+            world.marker(MARKERS[how.index(MARKERS.len())], how.index(2000) as u64);
+        }
         Work::Move(job) => {
-            let end = match how.index(12) {
+            let end = match how.index(24) {
                 0 => End::Reset,
                 1 => End::Stalled,
                 2 => End::Storage(failure),
@@ -332,9 +374,12 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
                 7 => World::possible(End::TlsBroken, &job),
                 8 => World::possible(End::NoCloseNotify, &job),
                 9 => World::possible(End::TlsUnexpected, &job),
+                10..=13 => World::possible(malformed(*how.get(&PROBLEMS)), &job),
                 _ => End::Complete,
             };
-            world.answer_data(kind, DataEvent::Finished { bytes: how.index(2000) as u64, end });
+            // The client may have ended its direction of a connection that might have stayed.
+            let kept = how.index(9) != 8 && World::may_keep(end, &job);
+            world.answer_data(kind, DataEvent::Finished { bytes: how.index(2000) as u64, end, kept });
         }
         _ => world.let_go(kind),
     }
@@ -496,6 +541,13 @@ fn the_sequences_reach_what_matters() {
         Situation::DataNotTls,
         Situation::DataTlsFailed,
         Situation::DataNotResumed,
+        Situation::SentKept,
+        Situation::StoredKept,
+        Situation::ConnectionCut,
+        Situation::RestartInPages,
+        Situation::RestartMarker,
+        Situation::UploadMalformed,
+        Situation::PageType,
     ];
     for situation in often {
         let times = said.get(&situation).copied().unwrap_or(0);

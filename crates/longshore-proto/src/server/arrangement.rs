@@ -170,67 +170,129 @@ mod tests {
     use super::*;
 
     const PASSIVE: Route = Route::Passive { port: 30000 };
+    /// When what expires does.
+    const THEN: Moment = Moment(Duration::from_secs(60));
 
-    fn passive() -> Arrangement {
-        Arrangement::Arranged { route: PASSIVE, expires: Some(Moment(Duration::from_secs(60))) }
+    fn active_route() -> Route {
+        Route::Active { to: "192.0.2.1:2000".parse().expect("an address") }
     }
 
-    fn active() -> Arrangement {
-        let to = "192.0.2.1:2000".parse().expect("an address");
-        Arrangement::Arranged { route: Route::Active { to }, expires: None }
+    /// Every state there is, each on either route.
+    fn states() -> [(&'static str, Arrangement); 8] {
+        let arranged = |route, expires| Arrangement::Arranged { route, expires };
+        let kept = |route| Arrangement::Kept { route, expires: THEN };
+        [
+            ("nothing", Arrangement::Nothing),
+            ("passive", arranged(PASSIVE, Some(THEN))),
+            ("active", arranged(active_route(), None)),
+            ("kept", kept(PASSIVE)),
+            ("kept active", kept(active_route())),
+            ("expired", Arrangement::Gone(Gone::Expired)),
+            ("refused", Arrangement::Gone(Gone::ClosedByRefusal)),
+            ("cut", Arrangement::Gone(Gone::Cut)),
+        ]
     }
 
-    /// Every state under every event: what comes of it, what the next transfer is told, what is let go.
+    /// Every state under every event: what comes of it, by the name of a state, and whether something is let go.
     #[test]
     fn the_whole_table() {
-        type Step = fn(&mut Arrangement) -> Held;
-        type Case = (&'static str, Arrangement, Step, Result<(), Situation>, Held);
-        let used_up: Step = |arrangement| {
-            arrangement.use_up();
-            Held::Nothing
+        type Step<'a> = &'a dyn Fn(&mut Arrangement) -> Held;
+        let just = |step: fn(&mut Arrangement)| {
+            move |arrangement: &mut Arrangement| {
+                step(arrangement);
+                Held::Nothing
+            }
         };
-        let expired = |arrangement: &mut Arrangement| arrangement.expire(Moment(Duration::from_secs(60)));
-        let early = |arrangement: &mut Arrangement| arrangement.expire(Moment(Duration::from_millis(59_999)));
-        let gone = Arrangement::Gone(Gone::ClosedByRefusal);
-        let late = Arrangement::Gone(Gone::Expired);
-        use Situation::{ArrangementExpired, ClosedByRefusal, NothingArranged};
-        let table: &[Case] = &[
-            ("unused", Arrangement::Nothing, |_| Held::Nothing, Err(NothingArranged), Held::Nothing),
-            ("used", passive(), used_up, Err(NothingArranged), Held::Nothing),
-            ("refused", passive(), Arrangement::refuse_upload, Err(ClosedByRefusal), Held::Release),
-            ("refused active", active(), Arrangement::refuse_upload, Err(ClosedByRefusal), Held::Nothing),
+        let (use_up, cut) = (just(Arrangement::use_up), just(Arrangement::cut));
+        let (close_by_refusal, keep) =
+            (just(Arrangement::close_by_refusal), just(|arrangement| arrangement.keep(PASSIVE, THEN)));
+        let stays = "nothing passive active kept keptactive expired refused cut";
+        // For each state in the order above what it becomes; `!` where the driver lets go of what it holds.
+        let table: [(&str, Step<'_>, &str); 12] = [
             (
-                "refused nothing",
-                Arrangement::Nothing,
-                Arrangement::refuse_upload,
-                Err(NothingArranged),
-                Held::Nothing,
+                "refuse_upload",
+                &Arrangement::refuse_upload,
+                "nothing refused! refused refused! refused! expired refused cut",
             ),
-            ("refused again", gone, Arrangement::refuse_upload, Err(ClosedByRefusal), Held::Nothing),
-            ("refused late", late, Arrangement::refuse_upload, Err(ArrangementExpired), Held::Nothing),
-            ("closed", passive(), Arrangement::close, Err(NothingArranged), Held::Release),
-            ("closed active", active(), Arrangement::close, Err(NothingArranged), Held::Nothing),
-            ("closed gone", gone, Arrangement::close, Err(NothingArranged), Held::Nothing),
-            ("in time", passive(), early, Ok(()), Held::Nothing),
-            ("too late", passive(), expired, Err(ArrangementExpired), Held::Release),
-            ("active stays", active(), expired, Ok(()), Held::Nothing),
+            (
+                "close",
+                &Arrangement::close,
+                "nothing nothing! nothing nothing! nothing! nothing nothing nothing",
+            ),
+            (
+                "close_kept",
+                &Arrangement::close_kept,
+                "nothing passive active nothing! nothing! expired refused cut",
+            ),
+            ("use_up", &use_up, "nothing nothing nothing nothing nothing nothing nothing nothing"),
+            ("keep", &keep, "kept kept kept kept kept kept kept kept"),
+            ("cut", &cut, "cut cut cut cut cut cut cut cut"),
+            (
+                "close_by_refusal",
+                &close_by_refusal,
+                "refused refused refused refused refused refused refused refused",
+            ),
+            (
+                "expire early",
+                &|one: &mut Arrangement| one.expire(Moment(Duration::from_millis(59_999))),
+                stays,
+            ),
+            (
+                "expire",
+                &|one: &mut Arrangement| one.expire(THEN),
+                "nothing expired! active expired! expired! expired refused cut",
+            ),
+            (
+                "expire late",
+                &|one: &mut Arrangement| one.expire(Moment(Duration::from_secs(99))),
+                "nothing expired! active expired! expired! expired refused cut",
+            ),
+            (
+                "passive",
+                &|one: &mut Arrangement| one.arrange(PASSIVE, Some(THEN)),
+                "passive passive passive passive passive passive passive passive",
+            ),
+            (
+                "active",
+                &|one: &mut Arrangement| one.arrange(active_route(), None),
+                "active active! active active! active! active active active",
+            ),
         ];
-        for (name, before, step, expected, held) in table {
-            let mut arrangement = *before;
-            assert_eq!(step(&mut arrangement), *held, "{name}");
-            assert_eq!(arrangement.route().map(|_| ()), *expected, "{name}");
+        for (event, step, outcomes) in table {
+            let outcomes: Vec<&str> = outcomes.split(' ').collect();
+            assert_eq!(outcomes.len(), states().len(), "{event}");
+            for ((name, before), outcome) in states().into_iter().zip(outcomes) {
+                let (outcome, held) = match outcome.strip_suffix('!') {
+                    Some(outcome) => (outcome, Held::Release),
+                    None => (outcome, Held::Nothing),
+                };
+                let mut arrangement = before;
+                assert_eq!(step(&mut arrangement), held, "{event} of {name}");
+                let became = states().into_iter().find(|(_, state)| *state == arrangement);
+                let became = became.map(|(name, _)| name.replace(' ', ""));
+                assert_eq!(became.as_deref(), Some(outcome), "{event} of {name}");
+            }
         }
     }
 
+    /// What the next transfer is told in each state, and when somebody must be woken.
     #[test]
-    fn a_new_arrangement_ends_the_old_one() {
-        let to = "192.0.2.1:2000".parse().expect("an address");
-        let mut arrangement = passive();
-        assert_eq!(arrangement.arrange(PASSIVE, None), Held::Nothing, "the driver replaces ports itself");
-        assert_eq!(arrangement.arrange(Route::Active { to }, None), Held::Release);
-        assert_eq!(arrangement.arrange(PASSIVE, None), Held::Nothing);
-        let mut gone = Arrangement::Gone(Gone::ClosedByRefusal);
-        assert_eq!(gone.arrange(PASSIVE, None), Held::Nothing);
-        assert_eq!(gone.route(), Ok(PASSIVE));
+    fn what_the_next_transfer_uses() {
+        use Situation::{ArrangementExpired, ClosedByRefusal, ConnectionCut, NothingArranged};
+        let table = [
+            (Err(NothingArranged), None),
+            (Ok(PASSIVE), Some(THEN)),
+            (Ok(active_route()), None),
+            (Ok(PASSIVE), Some(THEN)),
+            (Ok(active_route()), Some(THEN)),
+            (Err(ArrangementExpired), None),
+            (Err(ClosedByRefusal), None),
+            (Err(ConnectionCut), None),
+        ];
+        for ((name, arrangement), (route, deadline)) in states().into_iter().zip(table) {
+            assert_eq!(arrangement.route(), route, "{name}");
+            assert_eq!(arrangement.deadline(), deadline, "{name}");
+            assert_eq!(arrangement.is_kept(), name.starts_with("kept"), "{name}");
+        }
     }
 }

@@ -226,6 +226,11 @@ impl Guard {
         self.transfer = self.data;
     }
 
+    /// What PROT said last.
+    pub fn data(&self) -> Protection {
+        self.data
+    }
+
     /// What the data connection of the running transfer must be.
     pub fn transfer(&self) -> Protection {
         self.transfer

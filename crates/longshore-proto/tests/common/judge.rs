@@ -4,22 +4,23 @@
 //! outputs.
 
 mod beginning;
+mod connection;
 mod resting;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use longshore_proto::command::{self, Command};
+use longshore_proto::command::{self, Command, Mode};
 use longshore_proto::line::Line;
 use longshore_proto::reply::{English, Reply, Situation};
 use longshore_proto::server::{
-    DataEvent, DataOp, End, Ending, Event, LoginOutcome, OperationId, Output, Policy, StorageOp,
+    DataEvent, DataOp, End, Ending, Event, LoginOutcome, OperationId, Output, Policy, Protection, StorageOp,
     StorageOutcome, TlsEvent,
 };
 use longshore_proto::verbs::Verb;
 
 use super::guard::{Control, Guard};
 use super::known::{Asked, Data, File, Kind, Waiting};
-use super::model::{Model, is_transfer, is_upload};
+use super::model::{Arranged, Model, is_transfer, is_upload};
 
 /// Watches one session.
 #[derive(Debug, Default)]
@@ -53,6 +54,10 @@ pub struct Judge {
     /// The driver holds a passive port or a connection that came in there.
     holds: bool,
     must_release: bool,
+    /// The PROT and MODE of the transfer whose data connection stays.
+    kept: Option<(Protection, Mode)>,
+    /// Those of the transfer that runs.
+    made: Option<(Protection, Mode)>,
     /// A time-out was handed in, and nothing has come out yet.
     waking: bool,
     /// Time-outs after which the next was due at once.
@@ -253,6 +258,8 @@ impl Judge {
         self.demand(!orderly || unanswered == 0, || {
             format!("the end of input left {unanswered} commands unanswered")
         });
+        let holds = self.holds;
+        self.demand(!holds, || "closed, and a data connection is left open".to_owned());
         let done =
             self.under_way.iter().all(|(_, kind)| matches!(kind, Kind::Tls | Kind::Login | Kind::Reserve));
         let under_way = format!("{:?}", self.under_way);
@@ -295,7 +302,7 @@ impl Judge {
                 self.demand(fits, || format!("{op:?} for {running:?}, marked: {marked}, {file:?}"));
             }
             StorageOp::Commit => {
-                let complete = self.data == Data::Finished(End::Complete);
+                let complete = matches!(self.data, Data::Finished { end: End::Complete, .. });
                 let fits = running.is_some_and(is_upload) && marked && file == File::Open && complete;
                 let data = self.data;
                 self.demand(fits, || {
@@ -310,60 +317,6 @@ impl Judge {
                 self.demand(fits, || format!("{op:?} for {running:?}"));
             }
             _ => self.demand(!running.is_some_and(is_transfer), || format!("{op:?} for {running:?}")),
-        }
-    }
-
-    fn data(&mut self, id: OperationId, op: &DataOp) {
-        let under_way = self.under_way.clone();
-        let busy =
-            |kinds: &[Kind]| under_way.iter().find(|(_, kind)| kinds.contains(kind)).map(|(id, _)| *id);
-        let front = self.unanswered.front();
-        let (marked, asked) = (front.is_some_and(|front| front.marked), front.map(|front| front.asked));
-        let data = self.data;
-        match op {
-            DataOp::Reserve => self.begin(id, Kind::Reserve),
-            DataOp::Release => {
-                self.new_id(id);
-                self.holds = false;
-                let ending = self.farewell.is_some() || self.lost;
-                let idle = busy(&[Kind::Reserve, Kind::Probe, Kind::Establish, Kind::Move]).is_none();
-                self.demand(idle || ending, || format!("Release while {under_way:?} was under way"));
-            }
-            DataOp::Probe => {
-                let holds = self.holds;
-                self.demand(holds && !marked, || format!("Probe, holding: {holds}, marked: {marked}"));
-                self.begin(id, Kind::Probe);
-            }
-            DataOp::Establish(channel) => {
-                self.demand(marked, || "Establish before the mark".to_owned());
-                let wanted = self.guard.transfer();
-                self.demand(channel.protection == wanted, || format!("{channel:?} instead of {wanted:?}"));
-                self.begin(id, Kind::Establish);
-            }
-            DataOp::Move(job) => {
-                let fits = marked
-                    && data == Data::Established
-                    && asked == Some(Asked::Verb(job.verb))
-                    && job.id == id;
-                self.demand(fits, || format!("{job:?} for {asked:?}, marked: {marked}, {data:?}"));
-                let offset = self.model.offset(job.verb);
-                self.demand(job.offset == offset, || format!("{job:?} instead of from {offset}"));
-                let wanted = self.guard.transfer();
-                self.demand(job.protection == wanted, || format!("{job:?} instead of {wanted:?}"));
-                self.begin(id, Kind::Move);
-                if !is_upload(job.verb) {
-                    self.file = File::Nothing;
-                }
-            }
-            DataOp::Progress => {
-                self.demand(busy(&[Kind::Move]) == Some(id), || {
-                    format!("Progress of {id} while {under_way:?}")
-                });
-            }
-            DataOp::Cancel => {
-                let fits = busy(&[Kind::Establish, Kind::Move]) == Some(id);
-                self.demand(fits, || format!("Cancel of {id} while {under_way:?}"));
-            }
         }
     }
 
@@ -400,34 +353,6 @@ impl Judge {
         }
     }
 
-    /// An answer is about to be handed in.
-    pub fn data_answered(&mut self, id: OperationId, event: &DataEvent) {
-        if matches!(event, DataEvent::Progress(_)) {
-            return;
-        }
-        self.answered(id);
-        match event {
-            DataEvent::Reserved(_) => self.holds = true,
-            DataEvent::NoPort | DataEvent::NoResources => self.holds = false,
-            DataEvent::Standing | DataEvent::NotYet => {
-                self.data = Data::Probed { standing: *event == DataEvent::Standing };
-            }
-            DataEvent::Established => {
-                self.holds = false;
-                self.data = Data::Established;
-            }
-            DataEvent::NotEstablished(_) | DataEvent::Progress(_) => {}
-            DataEvent::Finished { end, .. } => {
-                self.data = Data::Finished(*end);
-                if let Some(front) = self.unanswered.front_mut()
-                    && let Asked::Verb(verb) = front.asked
-                {
-                    front.completed = *end == End::Complete && !is_upload(verb);
-                }
-            }
-        }
-    }
-
     fn reply(&mut self, reply: &Reply) {
         let situation = reply.situation;
         self.check_form(reply);
@@ -449,7 +374,11 @@ impl Judge {
         let Some(mut front) = self.unanswered.pop_front() else {
             return self.violations.push(format!("{} answers nothing", situation.id()));
         };
+        let before = self.guard.data();
         self.guard.said(situation);
+        if self.guard.data() != before {
+            self.model.close_kept();
+        }
         let welcome = matches!(situation, Situation::LoggedIn | Situation::LoggedInByCertificate);
         let logged_in = self.logged_in;
         self.demand(!welcome || logged_in, || format!("{} and nobody is logged in", situation.id()));
@@ -464,6 +393,9 @@ impl Judge {
         };
         self.demand(fits, || format!("{} answers {:?}", situation.id(), front.asked));
         self.pairs.insert((verb, situation));
+        if situation == Situation::RestartMarker {
+            return self.answer_marker(front);
+        }
         let objection = self.model.objection(verb, situation);
         self.violations.extend(objection);
         if situation.code() < 200 {
@@ -495,11 +427,19 @@ impl Judge {
         self.pairs.insert((front.and_then(|front| front.verb()), situation));
     }
 
+    /// 110 is neither a mark nor an end: an upload runs before it and behind it.
+    fn answer_marker(&mut self, front: Waiting) {
+        let moves = self.under_way.iter().any(|(_, kind)| *kind == Kind::Move);
+        let fits = front.marked && front.verb().is_some_and(is_upload) && moves;
+        self.demand(fits, || format!("a restart marker is told of to {front:?}"));
+        self.unanswered.push_front(front);
+    }
+
     fn mark(&mut self, front: &mut Waiting, situation: Situation) {
         let open = self.file == File::Open;
         let fits = !front.marked && !front.aborted && open;
         self.demand(fits, || format!("{} for {front:?}, open: {open}", situation.id()));
-        let standing = self.data == Data::Probed { standing: true };
+        let standing = self.kept.is_some() || self.data == Data::Probed { standing: true };
         self.demand(standing == (situation.code() == 125), || {
             format!("{}, and the data connection stands: {standing}", situation.id())
         });
@@ -514,6 +454,10 @@ impl Judge {
             self.demand(complete == front.completed, || {
                 format!("{} although completed: {}", situation.id(), front.completed)
             });
+            let kept = matches!(self.data, Data::Finished { kept: true, .. });
+            self.demand(!complete || kept == (situation.code() == 250), || {
+                format!("{}, and the data connection stays: {kept}", situation.id())
+            });
             let idle = self.under_way.is_empty() && self.file == File::Nothing;
             let (under_way, file) = (format!("{:?}", self.under_way), self.file);
             self.demand(idle, || format!("{} while {under_way}, {file:?}", situation.id()));
@@ -521,14 +465,34 @@ impl Judge {
             self.demand(front.marked || !begun, || format!("{} without a mark", situation.id()));
             let refusal = matches!(situation.code(), 500..=504 | 521 | 530 | 550 | 554 | 555);
             self.demand(!front.marked || !refusal, || format!("{} after the mark", situation.id()));
-            self.must_release = verb.is_some_and(is_upload) && self.holds;
+            self.must_release = verb.is_some_and(is_upload) && self.holds && !complete;
+            self.model.end_connection(self.data, verb.is_some_and(is_upload), complete);
             self.data = Data::Nothing;
         }
-        if matches!(situation, Situation::Aborted | Situation::NothingToAbort | Situation::Reset) {
+        let closes = matches!(
+            situation,
+            Situation::Aborted
+                | Situation::NothingToAbort
+                | Situation::Reset
+                | Situation::TlsBegins
+                | Situation::Active
+        );
+        if closes {
             let holds = self.holds;
             self.demand(!holds, || format!("{} leaves a passive port open", situation.id()));
         }
         self.model.end(verb, front.marked, reply);
+        // What stands for another MODE or PROT is closed before that is answered, and nobody is told that it stands.
+        let fits = match self.kept {
+            Some((protection, mode)) => protection == self.guard.data() && mode == self.model.mode,
+            None => true,
+        };
+        let kept = self.kept;
+        self.demand(fits, || format!("{} leaves {kept:?} open", situation.id()));
+        let stands = self.model.arranged == Arranged::Kept;
+        self.demand(stands == kept.is_some() || self.must_release, || {
+            format!("{} leaves {kept:?}, and the client was told of one: {stands}", situation.id())
+        });
     }
 
     /// A reply is one line, or lines of which only the last looks like the end.

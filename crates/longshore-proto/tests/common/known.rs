@@ -82,5 +82,8 @@ pub enum Data {
         standing: bool,
     },
     Established,
-    Finished(End),
+    Finished {
+        end: End,
+        kept: bool,
+    },
 }

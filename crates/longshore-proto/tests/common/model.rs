@@ -3,8 +3,12 @@
 //! Not inside: anything read off the table of verbs; the lists here were written from the rules, so that a slip in
 //! the table shows.
 
+use longshore_proto::command::{Mode, Structure};
 use longshore_proto::reply::{Reply, Situation, Value};
+use longshore_proto::server::End;
 use longshore_proto::verbs::Verb;
+
+use super::known::Data;
 
 /// What is arranged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,8 +17,12 @@ pub enum Arranged {
     Nothing,
     Passive,
     Active,
+    /// The data connection of the transfer before stays.
+    Kept,
     Expired,
     ClosedByRefusal,
+    /// A data connection that was to stay was cut.
+    Cut,
 }
 
 /// What REST left behind.
@@ -27,12 +35,32 @@ pub enum Restart {
 }
 
 /// What a client that only reads replies knows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Model {
     pub arranged: Arranged,
     pub restart: Restart,
+    /// Whether TYPE is one of text.
+    pub is_text: bool,
+    pub structure: Structure,
+    pub mode: Mode,
+    /// The transfer that runs has said its mark.
+    begun: bool,
     /// The final answer to the command before.
     pub previous: Option<Situation>,
+}
+
+impl Default for Model {
+    fn default() -> Model {
+        Model {
+            arranged: Arranged::Nothing,
+            restart: Restart::None,
+            is_text: true,
+            structure: Structure::File,
+            mode: Mode::Stream,
+            begun: false,
+            previous: None,
+        }
+    }
 }
 
 /// After which commands a REST still holds.
@@ -76,8 +104,16 @@ impl Model {
             Situation::NothingArranged => arranged == Arranged::Nothing,
             Situation::ArrangementExpired => arranged == Arranged::Expired,
             Situation::ClosedByRefusal => arranged == Arranged::ClosedByRefusal,
+            Situation::ConnectionCut => arranged == Arranged::Cut,
             Situation::RestNotFollowed => self.restart == Restart::Broken,
-            Situation::RestartInText => matches!(self.restart, Restart::At(_)),
+            Situation::RestartInPages => {
+                matches!(self.restart, Restart::At(_)) && self.structure == Structure::Page
+            }
+            Situation::RestartInText => {
+                matches!(self.restart, Restart::At(_))
+                    && self.structure != Structure::Page
+                    && self.counts_text()
+            }
             Situation::PassWithoutUser => self.previous != Some(Situation::PasswordWanted),
             Situation::RntoWithoutRnfr => self.previous != Some(Situation::RenamePending),
             Situation::LoggedIn
@@ -91,14 +127,24 @@ impl Model {
             | Situation::MarkOpeningUnique => {
                 let stands = matches!(
                     (arranged, situation.code()),
-                    (Arranged::Passive, 125 | 150) | (Arranged::Active, 150)
+                    (Arranged::Passive, 125 | 150) | (Arranged::Active, 150) | (Arranged::Kept, 125)
                 );
                 let restarts = verb.is_some_and(takes_restart);
-                stands && !(restarts && self.restart == Restart::Broken)
+                let impossible = match self.restart {
+                    Restart::None => false,
+                    Restart::At(_) => self.structure == Structure::Page || self.counts_text(),
+                    Restart::Broken => true,
+                };
+                stands && !(restarts && impossible)
             }
             _ => true,
         };
         (!fits).then(|| format!("{} does not follow from {self:?}", situation.id()))
+    }
+
+    /// Whether an offset would count octets of a text, which no end sees.
+    fn counts_text(&self) -> bool {
+        self.is_text && !matches!(self.mode, Mode::Block | Mode::Compressed)
     }
 
     /// The octet at which a transfer begins.
@@ -112,11 +158,35 @@ impl Model {
     /// A mark was said.
     pub fn begin(&mut self) {
         self.arranged = Arranged::Nothing;
+        self.begun = true;
     }
 
-    /// A passive port that nobody used was closed when its time was over.
+    /// A transfer is answered for good: what becomes of its data connection.
+    pub fn end_connection(&mut self, data: Data, upload: bool, complete: bool) {
+        let keeps = matches!(self.mode, Mode::Block | Mode::Compressed);
+        self.arranged = match data {
+            // No mark was said.
+            _ if !self.begun => self.arranged,
+            Data::Finished { kept: true, .. } if complete => Arranged::Kept,
+            Data::Finished { kept: true, .. } => Arranged::ClosedByRefusal,
+            Data::Finished { end: End::Complete, .. } => Arranged::Nothing,
+            _ if !keeps => Arranged::Nothing,
+            Data::Finished { end: End::Storage(_), .. } if upload => Arranged::ClosedByRefusal,
+            _ => Arranged::Cut,
+        };
+        self.begun = false;
+    }
+
+    /// What stands does not fit any more.
+    pub fn close_kept(&mut self) {
+        if self.arranged == Arranged::Kept {
+            self.arranged = Arranged::Nothing;
+        }
+    }
+
+    /// A passive port or a connection that nobody used was closed when its time was over.
     pub fn expire(&mut self) {
-        if self.arranged == Arranged::Passive {
+        if matches!(self.arranged, Arranged::Passive | Arranged::Kept) {
             self.arranged = Arranged::Expired;
         }
     }
@@ -125,7 +195,23 @@ impl Model {
     pub fn end(&mut self, verb: Option<Verb>, marked: bool, reply: &Reply) {
         let situation = reply.situation;
         self.previous = Some(situation);
+        if matches!(situation, Situation::Reset | Situation::TlsBegins) {
+            (self.is_text, self.structure, self.mode) = (true, Structure::File, Mode::Stream);
+        }
         match situation {
+            Situation::TypeSet => self.is_text = value(reply) != "I",
+            Situation::StructureSet => {
+                let structure = Structure::ALL.into_iter().find(|one| one.name() == value(reply));
+                self.structure = structure.expect("STRU answers with its name");
+            }
+            Situation::ModeSet => {
+                let mode = Mode::ALL.into_iter().find(|one| one.name() == value(reply));
+                let mode = mode.expect("MODE answers with its name");
+                if mode != self.mode {
+                    self.close_kept();
+                }
+                self.mode = mode;
+            }
             Situation::Passive | Situation::ExtendedPassive => self.arranged = Arranged::Passive,
             Situation::Active => self.arranged = Arranged::Active,
             Situation::NoPort
@@ -138,7 +224,7 @@ impl Model {
             }
             _ if verb.is_some_and(is_upload)
                 && !marked
-                && matches!(self.arranged, Arranged::Passive | Arranged::Active) =>
+                && matches!(self.arranged, Arranged::Passive | Arranged::Active | Arranged::Kept) =>
             {
                 self.arranged = Arranged::ClosedByRefusal;
             }
@@ -160,5 +246,13 @@ impl Model {
             _ if matches!(self.restart, Restart::At(_)) => self.restart = Restart::Broken,
             _ => {}
         }
+    }
+}
+
+/// What TYPE, STRU and MODE answer with.
+fn value(reply: &Reply) -> String {
+    match reply.arguments.iter().find(|(name, _)| *name == "value").map(|(_, value)| value) {
+        Some(Value::Text(text)) => text.clone().into_owned(),
+        other => panic!("a setting is answered with its value, not {other:?}"),
     }
 }

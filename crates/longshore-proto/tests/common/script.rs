@@ -7,10 +7,11 @@ use std::time::Duration;
 use longshore_proto::server::{
     ConnectFailure, Connection, DataEvent, End, LoginOutcome, Policy, StorageOutcome, TlsEvent, TlsNeed,
 };
+use longshore_proto::transmission::{Error, Problem};
 use longshore_proto::verbs::Failure;
 
 use super::known::Kind;
-use super::world::{Client, Ended, Handshake, World};
+use super::world::{Client, Ended, Handshake, Work, World};
 
 /// A world and how far its replies have been read.
 pub struct Scene {
@@ -28,10 +29,12 @@ pub struct Scene {
 /// - `client` follows, stands, stays away, strangers N, refuses, is unreachable, stays silent, speaks clear,
 ///   breaks TLS, comes anew
 /// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N, breaks TLS N,
-///   without close_notify N, unexpected TLS N
+///   without close_notify N, unexpected TLS N, cut N, malformed N, unknown page N
+/// - `marker` its text and the octets before it, in the upload that runs
 /// - `handshake` succeeds, with certificate, fails: TLS on the control connection
 /// - `need` nothing, login, data: what accounts need
 /// - `back` held: nothing that waits begins; `back` free: it does
+/// - `stays` yes or no: whether a data connection of the transfer before stands
 /// - `ports` free, none, or without sockets; `hold` a kind of operation; `release` it (no longer held)
 /// - `answer` a held operation, truly or as the words behind it say
 /// - `file` with its size, `directory`; `sent` the names of a listing; `size` of a file, or `none`
@@ -134,6 +137,14 @@ impl Scene {
                 world.settle();
             }
             "answer" => answer(world, argument),
+            "marker" => {
+                let (text, offset) = argument.rsplit_once(' ').expect("a marker and an offset");
+                world.marker(&unescape(text), number(offset));
+            }
+            "stays" => {
+                let (stays, wanted) = (world.stays, argument == "yes");
+                return demand(stays == wanted, || format!("the data connection stays: {stays}"));
+            }
             "file" => {
                 let (path, size) = argument.rsplit_once(' ').expect("a path and a size");
                 world.files.add_file(path.as_bytes(), number(size));
@@ -208,6 +219,9 @@ fn transfer(words: &str) -> Ended {
         "stalls" => Ended::Early(bytes, End::Stalled),
         "fails" => Ended::Early(bytes, End::Storage(Failure::Fault)),
         "fills" => Ended::Early(bytes, End::Storage(Failure::NoSpace)),
+        "cut" => malformed(Problem::Cut, bytes),
+        "malformed" => malformed(Problem::Descriptor(1), bytes),
+        "unknown page" => malformed(Problem::PageType(9), bytes),
         "shrinks" => Ended::Early(bytes, End::Shrank),
         "breaks TLS" => Ended::Early(bytes, End::TlsBroken),
         "without close_notify" => Ended::Early(bytes, End::NoCloseNotify),
@@ -278,13 +292,28 @@ fn answer(world: &mut World, words: &str) {
             world.answer_data(of, DataEvent::NotEstablished(ConnectFailure::Refused));
         }
         (Kind::Move, ("complete", bytes)) => {
-            world.answer_data(of, DataEvent::Finished { bytes: number(bytes), end: End::Complete });
+            finish(world, number(bytes), End::Complete);
+        }
+        // The client has ended its direction of a connection that might have stayed.
+        (Kind::Move, ("closed", bytes)) => {
+            let event = DataEvent::Finished { bytes: number(bytes), end: End::Complete, kept: false };
+            world.answer_data(of, event);
         }
         (Kind::Move, ("cancelled", bytes)) => {
-            world.answer_data(of, DataEvent::Finished { bytes: number(bytes), end: End::Cancelled });
+            finish(world, number(bytes), End::Cancelled);
         }
         _ => panic!("no answer is {words}"),
     }
+}
+
+fn finish(world: &mut World, bytes: u64, end: End) {
+    let Some(Work::Move(job)) = world.work(Kind::Move) else { panic!("nothing moves") };
+    let kept = World::may_keep(end, job);
+    world.answer_data(Kind::Move, DataEvent::Finished { bytes, end, kept });
+}
+
+fn malformed(problem: Problem, bytes: u64) -> Ended {
+    Ended::Early(bytes, End::Malformed(Error { problem, offset_bytes: bytes }))
 }
 
 fn unescape(text: &str) -> Vec<u8> {

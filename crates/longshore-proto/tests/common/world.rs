@@ -9,18 +9,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_path::VirtualPath;
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line::{Buffer, Line};
 use longshore_proto::reply::{Reply, Situation};
 use longshore_proto::server::{
-    Channel, ConnectFailure, Connection, Credential, DataEvent, DataOp, End, Event, Input, ListingFormat,
-    LoginOutcome, LoginRequest, Moment, OperationId, Output, Plan, Policy, Protection, Route, Session,
-    StorageOp, StorageOutcome, Takes, TlsEvent, TlsNeed, TransferJob,
+    Channel, Connection, DataEvent, DataOp, End, Event, Input, LoginRequest, Moment, OperationId, Output,
+    Policy, Route, Session, StorageOp, Takes, TlsNeed, TransferJob,
 };
-use longshore_proto::verbs::Direction;
 
-use super::files::{Files, Open};
+use super::files::Files;
 use super::judge::Judge;
 use super::known::Kind;
 
@@ -141,12 +138,18 @@ pub struct World {
     under_way: VecDeque<UnderWay>,
     answered: Vec<OperationId>,
     pub port: Option<u16>,
+    /// Whether the data connection of the transfer before stays.
+    pub stays: bool,
+    /// Whether the transfer that runs has it.
+    pub on_kept: bool,
     next_port: u16,
     received: u64,
     /// What the last listing sent, name by name.
     pub sent: Vec<Vec<u8>>,
     /// The last transfer, as it began.
     pub job: Option<TransferJob>,
+    /// Transfers whose bytes began to move.
+    pub jobs: u32,
     pub said: Vec<Said>,
     pub events: Vec<Event>,
     pub closed: bool,
@@ -182,10 +185,13 @@ impl World {
             under_way: VecDeque::new(),
             answered: Vec::new(),
             port: None,
+            stays: false,
+            on_kept: false,
             next_port: 30000,
             received: 0,
             sent: Vec::new(),
             job: None,
+            jobs: 0,
             said: Vec::new(),
             events: Vec::new(),
             closed: false,
@@ -366,16 +372,19 @@ impl World {
             DataOp::Release => {
                 self.log.push(format!("  {id} Release"));
                 self.port = None;
+                self.stays = false;
             }
             DataOp::Probe => self.begin(id, Work::Probe),
             DataOp::Establish(channel) => {
-                if let Route::Passive { port } = channel.route {
+                self.on_kept = std::mem::take(&mut self.stays);
+                if let (Route::Passive { port }, false) = (channel.route, self.on_kept) {
                     let reserved = self.port.take();
                     assert_eq!(reserved, Some(port), "the transfer uses the port that was named last");
                 }
                 self.begin(id, Work::Establish(channel));
             }
             DataOp::Move(job) => {
+                self.jobs += 1;
                 self.job = Some(job.clone());
                 self.begin(id, Work::Move(job));
             }

@@ -16,13 +16,23 @@ fn types() {
             ("line", "TYPE I, STRU F, MODE S"),
         ]);
     }
-    for ascii in ["A", "a", "A N", "a n"] {
+    for (text, value) in [
+        ("A", "A"),
+        ("a", "A"),
+        ("A N", "A"),
+        ("a t", "A T"),
+        ("A C", "A C"),
+        ("E", "E"),
+        ("e n", "E"),
+        ("E T", "E T"),
+        ("EC", "E C"),
+    ] {
         check_logged_in(&[
-            ("send", &format!("TYPE {ascii}")),
-            ("expect", "200 parameter.type-set TYPE is A"),
+            ("send", &format!("TYPE {text}")),
+            ("expect", &format!("200 parameter.type-set TYPE is {value}")),
         ]);
     }
-    for other in ["E", "E N", "A T", "A C", "L 7", "L 36"] {
+    for other in ["L 7", "L 36"] {
         check_logged_in(&[
             ("send", &format!("TYPE {other}")),
             ("expect", "504 command.parameter-not-offered"),
@@ -35,7 +45,7 @@ fn types() {
     check_logged_in(&[
         ("send", "TYPE I"),
         ("expect", "200"),
-        ("send", "TYPE E"),
+        ("send", "TYPE L 7"),
         ("expect", "504"),
         ("send", "SIZE a"),
         ("expect", "213 file.size 100"),
@@ -48,9 +58,9 @@ fn structures_and_modes() {
         ("send", "STRU F"),
         ("expect", "200 parameter.structure-set STRU is F"),
         ("send", "STRU R"),
-        ("expect", "504"),
-        ("send", "STRU P"),
-        ("expect", "504"),
+        ("expect", "200 parameter.structure-set STRU is R"),
+        ("send", "STRU p"),
+        ("expect", "200 parameter.structure-set STRU is P"),
         ("send", "STRU X"),
         ("expect", "501"),
         ("send", "STRU"),
@@ -58,11 +68,20 @@ fn structures_and_modes() {
         ("send", "MODE S"),
         ("expect", "200 parameter.mode-set MODE is S"),
         ("send", "MODE B"),
-        ("expect", "504"),
-        ("send", "MODE C"),
-        ("expect", "504"),
+        ("expect", "200 parameter.mode-set MODE is B"),
+        ("send", "MODE c"),
+        ("expect", "200 parameter.mode-set MODE is C"),
+        ("send", "STAT"),
+        ("expect", "211"),
+        ("line", "TYPE A, STRU P, MODE C"),
         ("send", "MODE Z"),
-        ("expect", "504"),
+        ("expect", "504 command.parameter-not-offered MODE Z is not offered; use MODE S, MODE B or MODE C"),
+        ("send", "MODE E"),
+        ("expect", "504 command.parameter-not-offered MODE E is not offered"),
+        // What was refused changes nothing.
+        ("send", "STAT"),
+        ("expect", "211"),
+        ("line", "TYPE A, STRU P, MODE C"),
         ("send", "MODE X"),
         ("expect", "501"),
         ("send", "MODE"),

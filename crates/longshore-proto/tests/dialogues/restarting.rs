@@ -157,7 +157,7 @@ const SURVIVED: &[&str] = &[
     "NOOP",
     // Refused ones are no others.
     "PORT x",
-    "TYPE E",
+    "TYPE L 8",
     "SIZE none",
 ];
 

@@ -8,6 +8,7 @@ use longshore_proto::server::{
     ConnectFailure, Credential, DataEvent, End, Input, ListingFormat, LoginOutcome, OperationId, Plan,
     Protection, StorageOutcome, TlsEvent, TransferJob,
 };
+use longshore_proto::transmission::{Form, Marker};
 use longshore_proto::verbs::Direction;
 
 use super::super::files::{Node, Open};
@@ -26,6 +27,10 @@ impl World {
         }
         match operation.work {
             Work::Establish(channel) => {
+                // One that stands asks nothing of the client.
+                if self.on_kept {
+                    return true;
+                }
                 let silent = self.client == Client::StaysSilent && channel.protection == Protection::Private;
                 operation.cancelled || !silent && !matches!(self.client, Client::StaysAway { .. })
             }
@@ -155,6 +160,7 @@ impl World {
                     Protection::Private => DataEvent::NotEstablished(failure),
                 };
                 let event = match self.client {
+                    _ if self.on_kept => DataEvent::Established,
                     Client::Follows | Client::Stands => DataEvent::Established,
                     Client::StaysSilent => tls_fails(ConnectFailure::HandshakeCancelled),
                     Client::SpeaksClear => tls_fails(ConnectFailure::NotTls),
@@ -179,7 +185,8 @@ impl World {
                     Ended::Early(bytes, end) => (bytes, World::possible(end, &job)),
                     Ended::GoesOn(bytes) => (bytes, End::Cancelled),
                 };
-                self.hand_in_data(id, DataEvent::Finished { bytes, end });
+                let kept = World::may_keep(end, &job);
+                self.hand_in_data(id, DataEvent::Finished { bytes, end, kept });
             }
         }
     }
@@ -198,15 +205,38 @@ impl World {
     pub fn possible(end: End, job: &TransferJob) -> End {
         let fits = match end {
             End::TlsBroken | End::NoCloseNotify => job.protection == Protection::Private,
+            End::Malformed(_) => {
+                let form =
+                    Form { representation: job.representation, structure: job.structure, mode: job.mode };
+                job.direction == Direction::Receive && form.states_its_end()
+            }
             End::TlsUnexpected => job.protection == Protection::Clear && job.direction == Direction::Receive,
             _ => true,
         };
         if fits { end } else { End::Reset }
     }
 
+    /// Whether the data connection may stay behind this transfer: a complete one, in a mode that keeps it.
+    pub fn may_keep(end: End, job: &TransferJob) -> bool {
+        end == End::Complete && job.mode.keeps_connection()
+    }
+
+    /// A restart marker comes in the upload that runs.
+    pub fn marker(&mut self, text: &[u8], offset: u64) {
+        let running = self.under_way.iter().find(|operation| operation.work.kind() == Kind::Move);
+        let id = running.unwrap_or_else(|| panic!("{}\n\nnothing moves", self.log.join("\n"))).id;
+        let marker = Marker::from_bytes(text).expect("a marker is short");
+        self.log.push(format!("  {id} {marker:?} at {offset}"));
+        let event = DataEvent::Marker { marker, offset };
+        self.judge.data_answered(id, &event);
+        self.session.handle(self.now, Input::Data(id, event));
+        self.settle();
+    }
+
     /// An older port ends, then a newer one is had.
     pub fn reserve(&mut self) -> DataEvent {
         self.port = None;
+        self.stays = false;
         if !self.sockets {
             return DataEvent::NoResources;
         }
@@ -268,8 +298,9 @@ impl World {
         self.log.push(format!("  {id} {event:?}"));
         match event {
             DataEvent::Reserved(port) => self.port = Some(port),
-            DataEvent::Finished { bytes, .. } => {
+            DataEvent::Finished { bytes, kept, .. } => {
                 self.received = bytes;
+                self.stays = kept;
                 if let Open::File { .. } | Open::Listing { .. } = self.files.open {
                     self.files.open = Open::Nothing;
                 }
