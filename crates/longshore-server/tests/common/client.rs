@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 
 use longshore_server::reply::Situation;
 use rustls::ClientConfig;
@@ -71,6 +72,13 @@ pub(crate) trait Expected: fmt::Debug {
 impl Expected for u16 {
     fn fits(&self, reply: &Reply) -> bool {
         reply.code == *self
+    }
+}
+
+/// Any of these codes.
+impl Expected for RangeInclusive<u16> {
+    fn fits(&self, reply: &Reply) -> bool {
+        self.contains(&reply.code)
     }
 }
 
