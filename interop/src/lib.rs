@@ -32,6 +32,7 @@ mod steps;
 mod suite;
 pub mod table;
 mod wait;
+mod wan;
 mod way;
 
 pub use case::{Case, each_way};
@@ -49,4 +50,5 @@ pub use server::{PASSWORD, Server, USER};
 pub use steps::{Refusal, Step};
 pub use suite::check;
 pub use wait::wait_for;
+pub use wan::{End, Failure, Link, Wan};
 pub use way::{Family, Mode, Way};
