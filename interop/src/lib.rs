@@ -53,7 +53,7 @@ pub use secure::{Error, Secure, SecureData};
 pub use server::{PASSWORD, Server, Setup, USER};
 pub use steps::{Refusal, Step};
 pub use suite::check;
-pub use tls::{Policy, SecureClient, Security, Version, check_secure};
+pub use tls::{Policy, SecureClient, Security, Version, cells as secure_cells, check_secure};
 pub use wait::wait_for;
 pub use wan::{End, Failure, Link, Wan};
 pub use way::{Family, Mode, Way};

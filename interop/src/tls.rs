@@ -4,12 +4,12 @@
 
 mod rows;
 mod suite;
+pub(crate) mod table;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use rows::SecureClient;
-pub(crate) use rows::{Outcome, SecureGap, secure_gap};
 pub(crate) use suite::TLS;
 pub use suite::check_secure;
 
@@ -49,7 +49,7 @@ pub struct Security {
 }
 
 /// Each policy with each version, in the order of the table.
-pub(crate) fn cells() -> impl Iterator<Item = (Policy, Version)> {
+pub fn cells() -> impl Iterator<Item = (Policy, Version)> {
     Policy::ALL.into_iter().flat_map(|policy| Version::ALL.map(|version| (policy, version)))
 }
 
