@@ -154,6 +154,9 @@ impl Example {
         for path in ["srv", "etc", "var/log", "bin", "home"] {
             fs::create_dir_all(folder.path().join(path)).expect("a folder within our own");
         }
+        // Nobody vouches for the certificate of a test.
+        fs::write(folder.path().join("home/.lftprc"), "set ssl:verify-certificate no\n")
+            .expect("a file within our own");
         let copy = folder.path().join("here");
         copy_files(&original(name, ""), &copy, &words);
         symlink(program(), folder.path().join("bin/longshore")).expect("a link within our own folder");
@@ -161,6 +164,7 @@ impl Example {
         let mut variables = vec![
             ("PATH".to_owned(), format!("{}:{path}", folder.path().join("bin").display())),
             ("HOME".to_owned(), folder.path().join("home").display().to_string()),
+            ("STATE_DIRECTORY".to_owned(), folder.path().join("var/lib").display().to_string()),
             ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
             ("no_proxy".to_owned(), "*".to_owned()),
         ];

@@ -48,7 +48,7 @@ fn a_disk_that_fails_is_our_fault_and_said_so() {
         let mut download = case.curl(Who::Account);
         run(download.args(["--output", "/dev/null", &case.url("file")]), BOUND).failed();
         // curl has its connection reset before it reads the answer, so that it takes no part for the whole.
-        let line = server.wait_for_line_about("file");
+        let line = server.wait_for_line_about("/file");
         assert!(line.contains("transfer.read-failed (451)"), "{line}");
     });
 }

@@ -107,9 +107,11 @@ impl Traced {
         // -D makes the server our child and strace a process beside it, so that SIGINT and the exit status are
         // the server's own.
         let trace_name = trace.to_str().expect("folders of tests have plain names");
-        let launcher =
+        // The files of a certificate are synced too, and none of this is about them.
+        let no_tls = ["env", "LONGSHORE_TLS_OFFER=false"];
+        let strace =
             ["strace", "-D", "-f", "-yy", "-s", "64", "-e", CALLS, "-e", "signal=none", "-o", trace_name];
-        let server = Server::start_with(&launcher, &["--durability", durability]);
+        let server = Server::start_with(&[&no_tls[..], &strace].concat(), &["--durability", durability]);
         Traced { server, trace, _folder: folder }
     }
 

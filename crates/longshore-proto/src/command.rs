@@ -4,6 +4,8 @@
 //! ([`server`](crate::server)). Paths stay as the peer wrote them: they are resolved when the command's turn comes,
 //! for a CWD may wait before it.
 
+mod protection;
+
 use std::fmt;
 use std::net::SocketAddrV4;
 
@@ -13,6 +15,9 @@ use crate::listing::Facts;
 use crate::reply::Situation;
 use crate::time::{self, UnixTime};
 use crate::verbs::{Legal, Verb};
+use protection::{buffer_size, level, mechanism};
+
+pub use protection::{AuthMechanism, ProtectionLevel};
 
 /// A line that names a command we know.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +77,10 @@ pub enum Command {
     Site(Site),
     Noop,
     Clnt(Vec<u8>),
+    Auth(AuthMechanism),
+    Pbsz,
+    Prot(ProtectionLevel),
+    Ccc,
     /// One that exists and is not offered.
     NotOffered,
 }
@@ -148,6 +157,9 @@ pub enum ArgumentError {
     /// Not a number, or one above 2^63 - 1.
     #[error("a number from 0 to 9223372036854775807 is needed")]
     Number,
+    /// Not a number of 32 bits (RFC 2228 section 3).
+    #[error("a size from 0 to 4294967295 is needed, with TLS 0 will do")]
+    BufferSize,
     /// Not a mode, or one with bits that are not given to files.
     #[error("a mode from 0 to 3777 in octal digits is needed, set-user-ID (4000) is not given to files")]
     FileMode,
@@ -251,11 +263,11 @@ fn parse_argument(verb: Verb, argument: &[u8]) -> Result<Command, ArgumentError>
         Verb::Site => Command::Site(site(argument)?),
         Verb::Noop => Command::Noop,
         Verb::Clnt => Command::Clnt(argument.to_vec()),
-        Verb::Auth
-        | Verb::Pbsz
-        | Verb::Prot
-        | Verb::Ccc
-        | Verb::Adat
+        Verb::Auth => Command::Auth(mechanism(argument)?),
+        Verb::Pbsz => buffer_size(argument).map(|()| Command::Pbsz)?,
+        Verb::Prot => Command::Prot(level(argument)?),
+        Verb::Ccc => Command::Ccc,
+        Verb::Adat
         | Verb::Conf
         | Verb::Enc
         | Verb::Mic
@@ -566,6 +578,6 @@ mod tests {
             check_error(&format!("SITE CHMOD {bad} x"), ArgumentError::FileMode);
         }
         check_error("SITE", ArgumentError::Missing);
-        check("AUTH TLS", Command::NotOffered);
+        check("ADAT TLS", Command::NotOffered);
     }
 }

@@ -20,6 +20,8 @@ pub const IDLE_TIMEOUT_SECONDS: u64 = 300;
 pub const CONNECT_TIMEOUT_SECONDS: u64 = 30;
 /// Seconds that a passive port waits for the transfer command.
 pub const RESERVATION_TIMEOUT_SECONDS: u64 = 60;
+/// Seconds that a TLS handshake on the control connection may take.
+pub const HANDSHAKE_TIMEOUT_SECONDS: u64 = 30;
 /// Seconds without a byte moving before a transfer is given up.
 pub const STALL_TIMEOUT_SECONDS: u64 = 120;
 /// Seconds that an upload may still take to end in order after the control connection was closed without QUIT.
@@ -48,6 +50,7 @@ const _: () =
     assert!(WAITING_LIMIT_BYTES >= 2 * LINE_LIMIT_BYTES, "a line must fit beside the one that waits");
 const _: () = assert!(LINE_LIMIT_BYTES >= 2 * longshore_path::COMPONENT_LIMIT_BYTES);
 const _: () = assert!(USER_NAME_LIMIT_BYTES < LINE_LIMIT_BYTES);
+const _: () = assert!(HANDSHAKE_TIMEOUT_SECONDS <= LOGIN_TIMEOUT_SECONDS);
 const _: () = assert!(CONNECT_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
 const _: () = assert!(RESERVATION_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
 const _: () = assert!(LOGIN_DELAY_LIMIT_SECONDS * (LOGIN_ATTEMPTS as u64) < LOGIN_TIMEOUT_SECONDS);

@@ -240,14 +240,36 @@ situations! {
     EpsvAll = 503 "sequence.epsv-all" "EPSV ALL was sent, so {verb} is refused until the session ends; send EPSV";
     RestNotFollowed = 503 "sequence.rest-not-followed" "REST {offset} was not directly followed by its transfer and is forgotten; send REST again, then {verb}";
 
+    AuthInsideTls = 503 "sequence.auth-inside-tls" "TLS protects this connection already; go on with USER";
+    PbszInClear = 503 "sequence.pbsz-in-clear" "PBSZ is said inside TLS; send AUTH TLS first";
+    ProtWithoutPbsz = 503 "sequence.prot-without-pbsz" "PROT must come after PBSZ, inside TLS; send PBSZ 0 first";
+
     // Coming in.
     PasswordWanted = 331 "login.password-wanted" "Send the password with PASS";
     LoggedIn = 230 "login.accepted" "Logged in as {account}";
     LoginRejected = 530 "login.rejected" "Login refused; check name and password, then send USER again, or ask the operator, whose log has the reason";
+    LoginRejectedInClear = 530 "login.rejected-in-clear" "Login refused; check name and password, send AUTH TLS first if the account needs it, then USER again, or ask the operator, whose log has the reason";
+    LoggedInByCertificate = 232 "login.by-certificate" "Logged in as {account} by certificate, no password is needed";
+    TlsNeeded = 530 "login.tls-needed" "This login is not taken in clear; send AUTH TLS first, clients call this explicit TLS or FTPES";
     LoginAttempts = 421 "login.too-many-attempts" "{limit} logins failed, so this session ends; check name and password before you reconnect";
     LoginNeeded = 530 "login.needed" "{verb} needs a login; send USER, then PASS";
     ClearRefused = 530 "login.clear-refused" "Passwords in clear are taken only from this machine itself; log in as anonymous, or ask the operator to allow them";
     AccountSuperfluous = 202 "login.account-superfluous" "ACCT is not needed here; go on";
+
+    // Protection (RFC 4217).
+    TlsBegins = 234 "tls.begins" "TLS begins with the next byte";
+    TlsNoCertificate = 431 "tls.no-certificate" "The server has no certificate, so there is no TLS; go on in clear, or ask the operator to set one";
+    TlsNotOffered = 534 "tls.not-offered" "TLS is switched off here; go on in clear, or ask the operator";
+    BytesBehindAuth = 421 "tls.bytes-behind-auth" "More came behind AUTH before it was answered, which somebody else could have sent; reconnect and wait for 234";
+    BufferSizeSet = 200 "tls.pbsz" "PBSZ=0";
+    ProtClear = 200 "tls.prot-clear" "Data connections are in clear";
+    ProtPrivate = 200 "tls.prot-private" "Data connections are protected by TLS";
+    ProtClearRefused = 534 "tls.prot-clear-refused" "Data connections must be protected here (require = data); send PROT P";
+    ProtLevel = 536 "tls.prot-level" "TLS has no such level; send PROT P";
+    ControlClear = 200 "tls.ccc" "The control connection goes on in clear";
+    CccInClear = 533 "tls.ccc-in-clear" "The control connection is in clear already; send AUTH TLS to protect it";
+    CccRefused = 534 "tls.ccc-refused" "The control connection stays protected (allow_ccc = false); go on inside TLS, or use EPSV if a NAT device was to read PORT";
+    ReinRefused = 502 "tls.rein-refused" "REIN would take TLS away, which is not allowed here (allow_ccc = false); send QUIT and reconnect";
 
     // Small answers.
     Noop = 200 "noop.done" "Still here";
@@ -357,6 +379,13 @@ situations! {
     ArrangementExpired = 425 "data.expired" "The arranged data connection was not used within {seconds} s and is closed; send EPSV or PASV again";
     ClosedByRefusal = 425 "data.connection-closed-by-refusal" "The refused upload before closed the data connection, as bytes for it may be under way; send EPSV or PASV again";
 
+    // The data connection is not protected as it must be (RFC 4217 section 10.2).
+    ProtectionNeeded = 521 "data.protection-needed" "{verb} needs a protected data connection here (require = data); send PBSZ 0 and PROT P first";
+    DataTlsSilent = 522 "data.tls-silent" "The data connection came, but no TLS on it within {seconds} s; let the client protect data connections, or send PROT C where that is allowed";
+    DataNotTls = 522 "data.not-tls" "The data connection began in clear, and PROT P is in force; let the client protect data connections, or send PROT C where that is allowed";
+    DataTlsFailed = 522 "data.tls-failed" "TLS on the data connection failed: {detail}";
+    DataNotResumed = 522 "data.tls-not-resumed" "TLS on the data connection must resume the control connection's session (data_session = require), but {detail}";
+
     // The data connection ended before the transfer.
     PeerReset = 426 "transfer.reset" "The data connection was reset after {bytes} bytes were sent; to go on send REST with the length you have, then RETR";
     PeerResetAnew = 426 "transfer.reset-anew" "The data connection was reset after {bytes} bytes were sent; ask again";
@@ -366,6 +395,13 @@ situations! {
     UploadResetKept = 426 "transfer.upload-reset-kept" "The data connection was reset after {bytes} bytes; {kept} bytes of {path} are kept, to go on send REST {kept}, then STOR";
     UploadStalled = 426 "transfer.upload-stalled" "No byte came for {seconds} s after {bytes} bytes and nothing of them is stored; check the network, then send the file again from its beginning";
     UploadStalledKept = 426 "transfer.upload-stalled-kept" "No byte came for {seconds} s after {bytes} bytes; {kept} bytes of {path} are kept, check the network, then send REST {kept}, then STOR";
+    TlsBroken = 426 "transfer.tls-broken" "TLS on the data connection ended early after {bytes} bytes were sent; to go on send REST with the length you have, then RETR";
+    TlsBrokenAnew = 426 "transfer.tls-broken-anew" "TLS on the data connection ended early after {bytes} bytes were sent; ask again";
+    UploadTlsBroken = 426 "transfer.upload-tls-broken" "TLS on the data connection broke after {bytes} bytes and nothing of them is stored; send the file again from its beginning";
+    UploadTlsBrokenKept = 426 "transfer.upload-tls-broken-kept" "TLS on the data connection broke after {bytes} bytes; {kept} bytes of {path} are kept, to go on send REST {kept}, then STOR";
+    UploadNoCloseNotify = 426 "transfer.upload-no-close-notify" "The data connection ended after {bytes} bytes without TLS close_notify, so they may be cut (upload_end_without_close_notify = refuse), and nothing is stored; let the client end TLS in order";
+    UploadNoCloseNotifyKept = 426 "transfer.upload-no-close-notify-kept" "The data connection ended after {bytes} bytes without TLS close_notify, so they may be cut (upload_end_without_close_notify = refuse); {kept} bytes of {path} are kept, to go on send REST {kept}, then STOR";
+    UploadTlsUnexpected = 426 "transfer.upload-tls-unexpected" "The client began TLS on a data connection that is in clear by PROT C, and nothing is stored; send PROT P, then the file again";
     ControlLost = 426 "transfer.control-lost" "The control connection was lost after {bytes} bytes";
     TransferAborted = 426 "transfer.aborted" "Stopped by ABOR after {bytes} bytes";
     TransferShutdown = 426 "transfer.shutdown" "The server is shutting down, stopped after {bytes} bytes; reconnect later and begin again";

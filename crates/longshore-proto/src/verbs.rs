@@ -274,6 +274,11 @@ pub const TRANSFER: &[Situation] = &[
     NothingArranged,
     ArrangementExpired,
     ClosedByRefusal,
+    ProtectionNeeded,
+    DataTlsSilent,
+    DataNotTls,
+    DataTlsFailed,
+    DataNotResumed,
     NoConnection,
     OnlyStrangers,
     ActiveRefused,
@@ -327,11 +332,12 @@ macro_rules! verbs {
 // The last word before the answers: does a REST said before this command hold after it?
 verbs! {
     // Coming in and going out (RFC 959 section 4.1.1).
-    User ["USER"] "USER <name>" "says who logs in" => Always Checked drop [PasswordWanted ClearRefused];
+    User ["USER"] "USER <name>" "says who logs in"
+        => Always Checked drop [PasswordWanted ClearRefused TlsNeeded LoggedInByCertificate Banned];
     Pass ["PASS"] "PASS <password>" "finishes the login" after User PassWithoutUser
-        => Always Ignored drop [LoggedIn LoginRejected LoginAttempts Banned];
+        => Always Ignored drop [LoggedIn LoginRejected LoginRejectedInClear LoginAttempts Banned];
     Acct ["ACCT"] "ACCT <account>" "is accepted and not needed" => LoggedIn Ignored drop [AccountSuperfluous];
-    Rein ["REIN"] "REIN" "forgets everything but the connection" => LoggedIn Ignored drop [Reset];
+    Rein ["REIN"] "REIN" "forgets everything but the connection" => LoggedIn Ignored drop [Reset ReinRefused];
     Quit ["QUIT"] "QUIT" "ends the session after every command before it" => Always Ignored drop [Goodbye];
 
     // Directories.
@@ -362,16 +368,18 @@ verbs! {
     // Files.
     Retr ["RETR"] "RETR <file>" "sends a file" transfer Send failures Retrieve
         => LoggedIn Checked drop [MarkStanding MarkOpening Sent PeerReset PeerResetAnew Stalled StalledAnew
-            ReadFailed FileShrank RestNotFollowed RestartInText];
+            ReadFailed FileShrank TlsBroken TlsBrokenAnew RestNotFollowed RestartInText];
     Stor ["STOR"] "STOR <file>" "stores a file" transfer Receive failures Store
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled
-            UploadStalledKept WriteFailed RestNotFollowed RestartInText];
+            UploadStalledKept WriteFailed RestNotFollowed RestartInText
+            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected];
     Stou ["STOU"] "STOU [<file>]" "stores a file under a name that is free" transfer Receive failures StoreUnique
         => LoggedIn Ignored drop [MarkStandingUnique MarkOpeningUnique Stored UploadReset UploadStalled
-            WriteFailed];
+            WriteFailed UploadTlsBroken UploadNoCloseNotify UploadTlsUnexpected];
     Appe ["APPE"] "APPE <file>" "adds to the end of a file" transfer Receive failures Store
         => LoggedIn Checked drop [MarkStanding MarkOpening Stored UploadReset UploadResetKept UploadStalled
-            UploadStalledKept WriteFailed RestNotFollowed RestartInText];
+            UploadStalledKept WriteFailed RestNotFollowed RestartInText
+            UploadTlsBroken UploadTlsBrokenKept UploadNoCloseNotify UploadNoCloseNotifyKept UploadTlsUnexpected];
     Allo ["ALLO"] "ALLO <bytes> [R <bytes>]" "asks whether there is room"
         => LoggedIn Checked keep [SpaceFine SpaceUnknown SpaceShort];
     Rest ["REST"] "REST <offset>" "lets the next RETR, STOR or APPE begin there (RFC 3659)" feature "REST STREAM"
@@ -384,11 +392,11 @@ verbs! {
 
     // Listings and facts (RFC 959, RFC 3659).
     List ["LIST"] "LIST [<path>]" "lists for people" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
     Nlst ["NLST"] "NLST [<path>]" "lists names only" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
     Mlsd ["MLSD"] "MLSD [<directory>]" "lists a directory for programs" transfer Send failures Listing
-        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew ReadFailed];
+        => LoggedIn Ignored drop [MarkStanding MarkOpening Sent PeerResetAnew StalledAnew TlsBrokenAnew ReadFailed];
     Mlst ["MLST"] "MLST [<path>]" "tells the facts of one file" failures Listing => LoggedIn Ignored drop [FactsOf];
     Stat ["STAT"] "STAT [<path>]" "tells the state of the session, or lists over the control connection" failures Status
         => LoggedIn Ignored keep [Status StatusDirectory StatusFile ListingTooLong];
@@ -413,11 +421,19 @@ verbs! {
     Clnt ["CLNT"] "CLNT <name>" "tells the name of the client, for the log" feature "CLNT"
         => Always Ignored drop [ClientNoted];
 
+    // Protection (RFC 4217).
+    Auth ["AUTH"] "AUTH TLS | TLS-C | TLS-P | SSL" "begins TLS on the control connection (RFC 4217)" feature "AUTH TLS"
+        => Always Checked drop [TlsBegins AuthInsideTls TlsNoCertificate TlsNotOffered BytesBehindAuth
+            ParameterNotOffered];
+    Pbsz ["PBSZ"] "PBSZ 0" "prepares PROT (RFC 4217)" feature "PBSZ"
+        => Always Checked drop [BufferSizeSet PbszInClear];
+    Prot ["PROT"] "PROT C | P" "says whether TLS protects data connections (RFC 4217)" feature "PROT"
+        => Always Checked keep [ProtClear ProtPrivate ProtWithoutPbsz ProtClearRefused ProtLevel
+            ParameterNotOffered];
+    Ccc ["CCC"] "CCC" "ends TLS on the control connection (RFC 4217)" feature "CCC"
+        => Always Ignored drop [ControlClear CccInClear CccRefused];
+
     // Known, and not offered.
-    Auth ["AUTH"] "AUTH TLS" "would start TLS (RFC 4217)" => NotOffered Ignored drop [];
-    Pbsz ["PBSZ"] "PBSZ 0" "would prepare PROT (RFC 4217)" => NotOffered Ignored drop [];
-    Prot ["PROT"] "PROT C | P" "would protect data connections (RFC 4217)" => NotOffered Ignored keep [];
-    Ccc ["CCC"] "CCC" "would end TLS on the control connection (RFC 4217)" => NotOffered Ignored drop [];
     Adat ["ADAT"] "ADAT <base64>" "would go on with AUTH (RFC 2228)" => NotOffered Ignored drop [];
     Conf ["CONF"] "CONF <base64>" "would be a confidential command (RFC 2228)" => NotOffered Ignored drop [];
     Enc ["ENC"] "ENC <base64>" "would be a private command (RFC 2228)" => NotOffered Ignored drop [];

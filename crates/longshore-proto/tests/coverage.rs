@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use common::{Kind, Scene, World, logged_in};
 use longshore_proto::reply::Situation;
-use longshore_proto::server::{DataEvent, End, Policy, StorageOutcome};
+use longshore_proto::server::{DataEvent, End, Policy, StorageOutcome, TlsNeed, TlsOffer, TlsPolicy};
 use longshore_proto::verbs::{Argument, Direction, Failure, Failures, Legal, VERBS, Verb};
 
 type Pairs = BTreeSet<(Option<Verb>, Situation)>;
@@ -69,6 +69,9 @@ fn line(verb: Verb) -> String {
         Verb::Mfmt => "20261120130405 a",
         Verb::Opts => "UTF8 ON",
         Verb::Site => "CHMOD 644 a",
+        Verb::Auth => "TLS",
+        Verb::Pbsz => "0",
+        Verb::Prot => "P",
         _ => "",
     };
     format!("{} {argument}", verb.name()).trim_end().to_owned()
@@ -260,12 +263,105 @@ fn particular(pairs: &mut Pairs) {
     }
 }
 
+/// A world with TLS, in which nothing was said yet.
+fn tls_scene(offer: TlsOffer, need: TlsNeed) -> Scene {
+    let tls = TlsPolicy { offer, need, allow_ccc: false };
+    let policy = Policy { tls, ..Policy::default() };
+    let mut scene = Scene::new(World::new(policy, World::connection("192.0.2.1:2121", "192.0.2.7:40000")));
+    scene.play(&[("file", "/a 100"), ("directory", "/d"), ("file", "/d/x 5")]);
+    scene
+}
+
+const LOGIN: &[(&str, &str)] = &[("send", "USER longshore"), ("send", "PASS secret")];
+const PROTECT: &[(&str, &str)] = &[("send", "AUTH TLS"), ("send", "PBSZ 0"), ("send", "PROT P")];
+
+/// What belongs to the control connection and TLS.
+fn protected_control(pairs: &mut Pairs) {
+    use TlsNeed::{Data, Login, Nothing};
+    use TlsOffer::{Explicit, NoCertificate, Off};
+    let wrong: &[_] = &[("send", "USER x"), ("send", "PASS wrong"), ("wait", "1000")];
+    let certificate: &[_] =
+        &[("handshake", "with certificate"), ("send", "AUTH TLS"), ("send", "USER longshore")];
+    let banned: &[_] = &[
+        ("handshake", "with certificate"),
+        ("hold", "login"),
+        ("send", "AUTH TLS"),
+        ("send", "USER x"),
+        ("answer", "login banned 5"),
+    ];
+    let behind: &[_] = &[("bytes", "AUTH TLS\\r\\nNOOP\\r\\n")];
+    type Script<'a> = &'a [(&'a str, &'a str)];
+    let scripts: &[(TlsOffer, TlsNeed, Script<'_>)] = &[
+        (
+            NoCertificate,
+            Nothing,
+            &[("send", "AUTH TLS"), ("send", "CCC"), ("send", "PBSZ 0"), ("send", "PROT P")],
+        ),
+        (Off, Nothing, &[("send", "AUTH TLS")]),
+        (Explicit, Nothing, &[("send", "AUTH XYZZY"), ("send", "AUTH TLS"), ("send", "AUTH TLS")]),
+        (Explicit, Nothing, behind),
+        (Explicit, Nothing, wrong),
+        (Explicit, Nothing, certificate),
+        (Explicit, Nothing, banned),
+        (Explicit, Login, &[("send", "USER x")]),
+        (
+            Explicit,
+            Nothing,
+            &[PROTECT, &[("send", "PROT C"), ("send", "PROT S"), ("send", "PROT X")]].concat(),
+        ),
+        (Explicit, Data, &[PROTECT, &[("send", "PROT C"), ("send", "CCC")]].concat()),
+        (Explicit, Nothing, &[PROTECT, LOGIN, &[("send", "REIN")]].concat()),
+    ];
+    for (offer, need, script) in scripts {
+        let mut scene = tls_scene(*offer, *need);
+        scene.play(script);
+        collect(scene, pairs);
+    }
+    let tls = TlsPolicy { offer: Explicit, need: Nothing, allow_ccc: true };
+    let policy = Policy { tls, ..Policy::default() };
+    let mut scene = Scene::new(World::new(policy, World::connection("192.0.2.1:21", "192.0.2.7:40000")));
+    scene.play(&[("send", "AUTH TLS"), ("send", "CCC")]);
+    collect(scene, pairs);
+}
+
+/// Each transfer whose protection is too low, does not come about, or breaks.
+fn protected_transfers(pairs: &mut Pairs) {
+    for row in VERBS.iter().filter(|row| row.transfer.is_some()) {
+        let line = line(row.verb);
+        let send: &[_] = &[("send", "PASV"), ("send", &line), ("wait", "30000")];
+        let mut scene = tls_scene(TlsOffer::Explicit, TlsNeed::Data);
+        scene.play(&[&[("send", "AUTH TLS")], LOGIN, send].concat());
+        collect(scene, pairs);
+        for client in ["stays silent", "speaks clear", "breaks TLS", "comes anew"] {
+            let mut scene = tls_scene(TlsOffer::Explicit, TlsNeed::Nothing);
+            scene.play(&[PROTECT, LOGIN, &[("client", client)], send].concat());
+            collect(scene, pairs);
+        }
+        // Octet by octet, a cut transfer can be taken up again, unless a file of that name stands there.
+        for representation in ["TYPE A", "TYPE I"] {
+            for transfer in ["breaks TLS 7", "without close_notify 7", "unexpected TLS 7"] {
+                for protect in [PROTECT, &[]] {
+                    let cut: &[_] = &[("send", representation), ("transfer", transfer)];
+                    let mut scene = tls_scene(TlsOffer::Explicit, TlsNeed::Nothing);
+                    scene.play(&[protect, LOGIN, cut, send].concat());
+                    if row.verb == Verb::Appe {
+                        scene.play(&[("send", "PASV"), ("send", "APPE new")]);
+                    }
+                    collect(scene, pairs);
+                }
+            }
+        }
+    }
+}
+
 fn all() -> Pairs {
     let mut pairs = Pairs::new();
     plain(&mut pairs);
     refused_by_storage(&mut pairs);
     transfers(&mut pairs);
     particular(&mut pairs);
+    protected_control(&mut pairs);
+    protected_transfers(&mut pairs);
     pairs
 }
 

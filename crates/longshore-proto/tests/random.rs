@@ -17,10 +17,11 @@ use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 
-use common::{Client, Ended, Kind, Work, World};
+use common::{Client, Ended, Handshake, Kind, Work, World};
 use longshore_proto::reply::Situation;
 use longshore_proto::server::{
-    ConnectFailure, DataEvent, End, LoginOutcome, Policy, QuotaStatus, Route, StorageOp, StorageOutcome,
+    ConnectFailure, Credential, DataEvent, DataEvent::NotEstablished, End, LoginOutcome, Policy, Protection,
+    QuotaStatus, Route, StorageOp, StorageOutcome, TlsEvent, TlsNeed, TlsOffer, TlsPolicy,
 };
 use longshore_proto::verbs::{Failure, VERBS};
 
@@ -33,13 +34,17 @@ const QUOTA: QuotaStatus = QuotaStatus { bytes: 700, limit_bytes: Some(1000), fi
 #[derive(Clone, Debug)]
 enum Step {
     Bytes(Bytes),
+    /// Somebody logs in, behind this or in clear.
+    Enter(Option<Handshake>),
     /// One of the operations under way comes to an end, somehow.
     Answer(Index, Index),
     /// An answer comes that was given already.
     Late(Index),
-    Hold(u8),
+    Hold(u16),
     Client(Client),
     Transfer(Ended),
+    Handshake(Handshake),
+    Need(TlsNeed),
     Ports(bool),
     Advance(u64),
     Wake,
@@ -61,7 +66,8 @@ impl fmt::Debug for Bytes {
     }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
+    Kind::Tls,
     Kind::Login,
     Kind::Storage,
     Kind::Commit,
@@ -117,7 +123,12 @@ const FILES: &[&str] =
     &["RNFR", "RNTO", "DELE", "SIZE", "MDTM", "MKD", "RMD", "CWD", "MLST", "STAT", "MFMT 20261120130405"];
 /// Words separated by commas, for they are many.
 const PLAIN: &str = "NOOP,NOOP,STAT,STAT,ABOR,ABOR,ABOR,REST 0,REST 5,REST 1000,REST x,TYPE I,TYPE I,TYPE A,TYPE E,FEAT,\
-    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,AUTH TLS,SITE HELP,SITE QUOTA,SITE CHMOD 644 a,XYZZY,,";
+    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,SITE HELP,SITE QUOTA,SITE CHMOD 644 a,XYZZY,,";
+const TLS: &[&str] = &[
+    "PBSZ 0", "PBSZ 0", "PBSZ x", "PROT P", "PROT P", "PROT P", "PROT C", "PROT C", "PROT S", "PROT X", "CCC",
+];
+/// Behind these nobody is logged in.
+const AUTHS: &[&str] = &["AUTH TLS", "AUTH TLS-P", "AUTH SSL", "AUTH XYZZY", "AUTH TLS\r\nNOOP", "REIN"];
 /// Behind most of these little more happens.
 const RARE: &[&str] = &["QUIT", "EPSV ALL", "EPSV ALL", "GET / HTTP/1.1"];
 
@@ -125,6 +136,10 @@ const RARE: &[&str] = &["QUIT", "EPSV ALL", "EPSV ALL", "GET / HTTP/1.1"];
 const DIALOGUES: &[&str] = &[
     "USER longshore\r\nPASS secret",
     "USER longshore\r\nPASS secret",
+    "USER longshore\r\nPASS secret",
+    "PBSZ 0\r\nPROT P",
+    "PROT P\r\nPASV\r\nSTOR /d/new",
+    "TYPE I\r\nREST 5\r\nPROT C\r\nPASV\r\nRETR a",
     "PASV\r\nRETR a",
     "EPSV\r\nSTOR a",
     "EPRT |2|2001:db8::7|5000|\r\nAPPE a",
@@ -160,6 +175,8 @@ fn command() -> impl Strategy<Value = Vec<u8>> {
         100 => with_name(TRANSFERS),
         90 => as_it_stands(ARRANGEMENTS.to_vec()),
         5 => as_it_stands(LOGINS.to_vec()),
+        30 => as_it_stands(TLS.to_vec()),
+        5 => as_it_stands(AUTHS.to_vec()),
         100 => as_it_stands(PLAIN.split(',').collect()),
         60 => with_name(FILES),
         250 => as_it_stands(DIALOGUES.to_vec()),
@@ -179,6 +196,13 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+fn handshake() -> impl Strategy<Value = Handshake> {
+    prop_oneof![
+        10 => any::<bool>().prop_map(|certificate| Handshake::Succeeds { certificate }),
+        1 => Just(Handshake::Fails),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let client = prop_oneof![
         Just(Client::Follows),
@@ -186,6 +210,10 @@ fn step() -> impl Strategy<Value = Step> {
         (0_u32..3).prop_map(|strangers| Client::StaysAway { strangers }),
         Just(Client::Refuses),
         Just(Client::Unreachable),
+        Just(Client::StaysSilent),
+        Just(Client::SpeaksClear),
+        Just(Client::BreaksTls),
+        Just(Client::ComesAnew),
     ];
     let transfer = prop_oneof![
         (0_u64..2000).prop_map(Ended::Complete),
@@ -193,14 +221,20 @@ fn step() -> impl Strategy<Value = Step> {
         (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::Reset)),
         (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::Stalled)),
         (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::Storage(Failure::NoSpace))),
+        (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::TlsBroken)),
+        (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::NoCloseNotify)),
+        (0_u64..2000).prop_map(|bytes| Ended::Early(bytes, End::TlsUnexpected)),
     ];
     prop_oneof![
         400 => bytes().prop_map(|bytes| Step::Bytes(Bytes(bytes))),
+        15 => prop::option::weighted(0.8, handshake()).prop_map(Step::Enter),
         350 => (any::<Index>(), any::<Index>()).prop_map(|(which, how)| Step::Answer(which, how)),
         20 => any::<Index>().prop_map(Step::Late),
-        40 => any::<u8>().prop_map(Step::Hold),
+        40 => any::<u16>().prop_map(Step::Hold),
         30 => client.prop_map(Step::Client),
         30 => transfer.prop_map(Step::Transfer),
+        10 => handshake().prop_map(Step::Handshake),
+        10 => select(NEEDS.to_vec()).prop_map(Step::Need),
         10 => prop::bool::weighted(0.8).prop_map(Step::Ports),
         30 => (0_u64..3000).prop_map(Step::Advance),
         10 => (0_u64..70_000).prop_map(Step::Advance),
@@ -213,6 +247,26 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Shutdown),
         1 => (290_000_u64..310_000).prop_map(Step::Advance),
     ]
+}
+
+const NEEDS: [TlsNeed; 3] = [TlsNeed::Nothing, TlsNeed::Login, TlsNeed::Data];
+
+/// Most have TLS, and where it must be there, somebody can mostly begin it.
+fn policy() -> impl Strategy<Value = Policy> {
+    let offer = prop_oneof![
+        2 => Just(TlsOffer::NoCertificate),
+        1 => Just(TlsOffer::Off),
+        6 => Just(TlsOffer::Explicit),
+        3 => Just(TlsOffer::Implicit),
+    ];
+    let need = select(NEEDS.to_vec());
+    (offer, need, any::<bool>(), prop::bool::weighted(0.8)).prop_map(
+        |(offer, need, allow_ccc, clear_passwords)| {
+            let tls = matches!(offer, TlsOffer::Explicit | TlsOffer::Implicit);
+            let need = if tls || !clear_passwords { need } else { TlsNeed::Nothing };
+            Policy { tls: TlsPolicy { offer, need, allow_ccc }, clear_passwords, ..Policy::default() }
+        },
+    )
 }
 
 /// Some sequences end as servers do: one that wants to end waits for a while.
@@ -235,8 +289,13 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
     let cancelled = world.is_cancelled(kind);
     let work = world.work(kind).expect("it is under way").clone();
     match work {
+        Work::Tls { .. } if how.index(10) == 0 => world.answer_tls(TlsEvent::Failed),
+        Work::Tls { .. } => world.answer_tls(World::tls_up(how.index(2) == 0)),
         Work::Login(_) if how.index(20) == 0 => {
             world.answer_login(LoginOutcome::Banned { seconds: how.index(1000) as u64 });
+        }
+        Work::Login(request) if request.credential == Credential::Certificate && how.index(2) == 0 => {
+            world.answer_login(LoginOutcome::Rejected { earlier: 0 });
         }
         Work::Login(_) if how.index(3) == 0 => {
             world.answer_login(LoginOutcome::Rejected { earlier: how.index(12) as u32 });
@@ -248,23 +307,31 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
         Work::Probe => {
             world.answer_data(kind, if how.index(2) == 0 { DataEvent::Standing } else { DataEvent::NotYet });
         }
-        Work::Establish(route) => {
+        Work::Establish(channel) => {
             let strangers = how.index(3) as u32;
-            let event = match (route, how.index(4)) {
-                (_, 0) if cancelled => DataEvent::NotEstablished(ConnectFailure::Cancelled { strangers }),
-                (Route::Active { .. }, 1) => DataEvent::NotEstablished(ConnectFailure::Refused),
-                (Route::Active { .. }, 2) => DataEvent::NotEstablished(ConnectFailure::Unreachable),
+            let private = channel.protection == Protection::Private;
+            let event = match (channel.route, how.index(8)) {
+                (_, 0) if cancelled => NotEstablished(ConnectFailure::Cancelled { strangers }),
+                (_, 1) if cancelled && private => NotEstablished(ConnectFailure::HandshakeCancelled),
+                (Route::Active { .. }, 2) => NotEstablished(ConnectFailure::Refused),
+                (Route::Active { .. }, 3) => NotEstablished(ConnectFailure::Unreachable),
+                (_, 4) if private => NotEstablished(ConnectFailure::NotTls),
+                (_, 5) if private => NotEstablished(ConnectFailure::HandshakeFailed("why\r\n".to_owned())),
+                (_, 6) if private => NotEstablished(ConnectFailure::NotResumed("why".to_owned())),
                 _ => DataEvent::Established,
             };
             world.answer_data(kind, event);
         }
         Work::Move(job) => {
-            let end = match how.index(8) {
+            let end = match how.index(12) {
                 0 => End::Reset,
                 1 => End::Stalled,
                 2 => End::Storage(failure),
                 3 if job.verb.name() == "RETR" => End::Shrank,
-                4 | 5 if cancelled => End::Cancelled,
+                4..=6 if cancelled => End::Cancelled,
+                7 => World::possible(End::TlsBroken, &job),
+                8 => World::possible(End::NoCloseNotify, &job),
+                9 => World::possible(End::TlsUnexpected, &job),
                 _ => End::Complete,
             };
             world.answer_data(kind, DataEvent::Finished { bytes: how.index(2000) as u64, end });
@@ -276,6 +343,7 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
 fn take(world: &mut World, step: &Step) {
     match step {
         Step::Bytes(bytes) => world.send(&bytes.0),
+        Step::Enter(handshake) => enter(world, *handshake),
         Step::Answer(which, how) => {
             let under_way = world.under_way();
             if !under_way.is_empty() {
@@ -289,7 +357,8 @@ fn take(world: &mut World, step: &Step) {
             }
         }
         Step::Hold(bits) => {
-            world.held = (0..8).filter(|bit| bits & (1 << bit) != 0).map(|bit| KINDS[bit]).collect();
+            world.held =
+                (0..KINDS.len()).filter(|bit| bits & (1 << bit) != 0).map(|bit| KINDS[bit]).collect();
             world.settle();
         }
         Step::Client(client) => {
@@ -300,6 +369,11 @@ fn take(world: &mut World, step: &Step) {
             world.transfer = *transfer;
             world.settle();
         }
+        Step::Handshake(handshake) => {
+            world.handshake = *handshake;
+            world.settle();
+        }
+        Step::Need(need) => world.need = *need,
         Step::Ports(free) => world.ports_free = *free,
         Step::Advance(milliseconds) => world.advance(Duration::from_millis(*milliseconds)),
         Step::Wake => world.wake(),
@@ -312,21 +386,35 @@ fn take(world: &mut World, step: &Step) {
     }
 }
 
-fn world(logged_in: bool, ipv6: bool) -> World {
-    world_with(logged_in, ipv6, None)
+/// As clients begin.
+fn enter(world: &mut World, handshake: Option<Handshake>) {
+    if let Some(handshake) = handshake {
+        world.handshake = handshake;
+        world.send(b"AUTH TLS\r\n");
+        world.send(b"PBSZ 0\r\nPROT P\r\n");
+    }
+    world.send(b"USER longshore\r\nPASS secret\r\n");
 }
 
-fn world_with(logged_in: bool, ipv6: bool, quota: Option<QuotaStatus>) -> World {
-    let mut world = match ipv6 {
-        true => World::new(Policy::default(), World::connection("[2001:db8::1]:2121", "[2001:db8::7]:40000")),
-        false => World::over_ipv4(),
+fn world(logged_in: bool, ipv6: bool) -> World {
+    world_with(Policy::default(), logged_in, ipv6, None)
+}
+
+fn world_with(policy: Policy, logged_in: bool, ipv6: bool, quota: Option<QuotaStatus>) -> World {
+    let connection = match ipv6 {
+        true => World::connection("[2001:db8::1]:2121", "[2001:db8::7]:40000"),
+        false => World::connection("192.0.2.1:2121", "192.0.2.7:40000"),
     };
+    // Where a login needs TLS, or a coin says so, it comes first.
+    let must = policy.tls.need != TlsNeed::Nothing || !policy.clear_passwords;
+    let tls = policy.tls.offer == TlsOffer::Explicit && (must || policy.tls.allow_ccc);
+    let mut world = World::new(policy, connection);
     world.files.quota = quota;
     world.files.add_file(b"/a", 100);
     world.files.add_directory(b"/d");
     world.files.add_file(b"/d/x", 7);
     if logged_in {
-        world.send(b"USER longshore\r\nPASS secret\r\n");
+        enter(&mut world, tls.then_some(Handshake::Succeeds { certificate: false }));
     }
     world
 }
@@ -339,12 +427,13 @@ proptest! {
 
     #[test]
     fn the_invariants_hold(
+        policy in policy(),
         logged_in in prop::bool::weighted(0.9),
         ipv6 in prop::bool::weighted(0.2),
         quota in prop::bool::ANY,
         steps in steps(),
     ) {
-        let mut world = world_with(logged_in, ipv6, quota.then_some(QUOTA));
+        let mut world = world_with(policy, logged_in, ipv6, quota.then_some(QUOTA));
         for step in &steps {
             take(&mut world, step);
         }
@@ -367,11 +456,11 @@ proptest! {
 #[test]
 fn the_sequences_reach_what_matters() {
     let mut runner = TestRunner::deterministic();
-    let sequences = prop::collection::vec(step(), STEPS);
+    let sequences = (policy(), prop::collection::vec(step(), STEPS));
     let mut said = HashMap::new();
-    for _ in 0..100 {
-        let steps = sequences.new_tree(&mut runner).expect("nothing is filtered").current();
-        let mut world = world(true, false);
+    for _ in 0..200 {
+        let (policy, steps) = sequences.new_tree(&mut runner).expect("nothing is filtered").current();
+        let mut world = world_with(policy, true, false, None);
         for step in &steps {
             take(&mut world, step);
         }
@@ -394,6 +483,19 @@ fn the_sequences_reach_what_matters() {
         Situation::Noop,
         Situation::Status,
         Situation::Shutdown,
+        Situation::TlsBegins,
+        Situation::BytesBehindAuth,
+        Situation::TlsNeeded,
+        Situation::LoggedInByCertificate,
+        Situation::ProtPrivate,
+        Situation::ProtClear,
+        Situation::ProtClearRefused,
+        Situation::ControlClear,
+        Situation::CccRefused,
+        Situation::ProtectionNeeded,
+        Situation::DataNotTls,
+        Situation::DataTlsFailed,
+        Situation::DataNotResumed,
     ];
     for situation in often {
         let times = said.get(&situation).copied().unwrap_or(0);

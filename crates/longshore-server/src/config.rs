@@ -62,6 +62,16 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What holds where neither a listener nor an account says otherwise.
+    pub(crate) fn tls_rules(&self) -> TlsRules {
+        match &self.tls {
+            TlsOffer::On(tls) => tls.rules,
+            TlsOffer::NoCertificate | TlsOffer::Off => TlsRules::default(),
+        }
+    }
+}
+
 /// Whether there is TLS.
 #[derive(Clone, Debug, Default)]
 pub enum TlsOffer {

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use longshore_accounts::{Account, Mode, Permission, Permissions, WeekMinute, Weekday};
+use longshore_accounts::{Account, Mode, Permission, Permissions, TlsNeed, WeekMinute, Weekday};
 use longshore_path::VirtualPath;
 use longshore_proto::limits::STATUS_LIMIT_ENTRIES;
 use longshore_proto::listing::{self, Item, ItemKind, Rights};
-use longshore_proto::server::{QuotaStatus, StorageOp, StorageOutcome, UploadStart};
+use longshore_proto::server::{self, QuotaStatus, StorageOp, StorageOutcome, UploadStart};
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::{Direction, Failure};
 use longshore_storage::{
@@ -51,6 +51,15 @@ pub(crate) struct Performed {
     pub(crate) outcome: StorageOutcome,
     pub(crate) opened: Opened,
     pub(crate) cause: Option<String>,
+}
+
+/// What the protocol calls what must be protected.
+pub(crate) fn need(need: TlsNeed) -> server::TlsNeed {
+    match need {
+        TlsNeed::Nothing => server::TlsNeed::Nothing,
+        TlsNeed::Login => server::TlsNeed::Login,
+        TlsNeed::Data => server::TlsNeed::Data,
+    }
 }
 
 /// What the protocol calls an error of storage.

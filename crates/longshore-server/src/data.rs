@@ -1,7 +1,7 @@
 //! A session's data connection: the reserved port, a connection that stands, and the way to one.
 //!
-//! Not inside: when any of it is wanted (the session says) and the bytes that move over it
-//! ([`transfer`](crate::transfer)).
+//! Not inside: when any of it is wanted (the session says), TLS on it ([`secure`](crate::secure)), and the bytes that
+//! move over it ([`transfer`](crate::transfer)).
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,10 +9,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use longshore_net::{DataSocket, PassivePool, PeerRule, Reservation, ReserveError, Take};
-use longshore_proto::server::{ConnectFailure, DataEvent, Route};
+use longshore_proto::server::{Channel, ConnectFailure, DataEvent, Protection, Route};
 use tokio::sync::Notify;
 
 use crate::limits::ACCEPT_REST;
+use crate::link::Link;
+use crate::secure::{self, Terms};
 
 /// Asks a wait or a transfer to end. One side asks, one side listens.
 #[derive(Clone, Default)]
@@ -40,8 +42,17 @@ pub(crate) struct DataConnection {
 
 /// The end of an attempt to have the data connection.
 pub(crate) enum Attempt {
-    Connected(DataSocket),
-    Failed(ConnectFailure),
+    Connected(Link),
+    /// As `Connected`, and protected, but nothing proves that it is the client's but its address; why.
+    Unproved(Link, longshore_tls::Fresh),
+    /// What failed, and what the log should know of it beyond that.
+    Failed(ConnectFailure, Option<String>),
+}
+
+impl From<ConnectFailure> for Attempt {
+    fn from(failure: ConnectFailure) -> Attempt {
+        Attempt::Failed(failure, None)
+    }
 }
 
 /// A way to the data connection.
@@ -52,10 +63,12 @@ impl DataConnection {
         DataConnection { pool, local, peer, reservation: None, standing: None }
     }
 
-    /// Ends an older reservation, then makes a new one.
-    pub(crate) fn reserve(&mut self) -> Result<u16, ReserveError> {
+    /// Ends an older reservation, then makes a new one. `anyone` lets connections from everywhere come near: they
+    /// will have to prove whose they are.
+    pub(crate) fn reserve(&mut self, anyone: bool) -> Result<u16, ReserveError> {
         self.release();
-        let reservation = self.pool.reserve_beside(self.local, self.peer)?;
+        let peer = if anyone { PeerRule::Anyone } else { self.peer };
+        let reservation = self.pool.reserve_beside(self.local, peer)?;
         let port = reservation.port();
         self.reservation = Some(reservation);
         Ok(port)
@@ -74,68 +87,133 @@ impl DataConnection {
         }
     }
 
-    /// Whether a connection stands that is alive.
+    /// Whether a connection stands that is alive. One whose address says nothing is not spoken of before it has proved
+    /// itself.
     pub(crate) fn probe(&mut self) -> DataEvent {
         if self.standing.as_ref().is_some_and(DataSocket::is_dead) {
             self.standing = None;
+            self.reservation.iter_mut().for_each(Reservation::take_another);
         }
         if self.standing.is_none()
             && let Some(reservation) = &mut self.reservation
             && let Take::Connected(socket) = reservation.try_take()
         {
             self.standing = Some(socket);
-            self.reservation = None;
         }
-        if self.standing.is_some() { DataEvent::Standing } else { DataEvent::NotYet }
+        match &self.standing {
+            Some(socket) if is_own(socket, self.peer) => DataEvent::Standing,
+            _ => DataEvent::NotYet,
+        }
     }
 
-    /// The connection that stands, else the way to one.
-    pub(crate) fn establish(&mut self, route: Route, cancel: Cancel) -> Result<DataSocket, Connecting> {
-        if let Some(socket) = self.standing.take() {
-            return Ok(socket);
-        }
-        let local = self.local;
-        match (route, self.reservation.take()) {
-            (Route::Passive { .. }, Some(reservation)) => Err(Box::pin(wait_for_client(reservation, cancel))),
+    /// The connection that stands, else the way to one. `terms` are those of protected ones.
+    pub(crate) fn establish(
+        &mut self,
+        channel: Channel,
+        terms: Option<Terms>,
+        cancel: Cancel,
+    ) -> Result<Link, Connecting> {
+        let (local, own) = (self.local, self.peer);
+        let source = match (channel.route, self.reservation.take(), self.standing.take()) {
+            (Route::Active { to }, ..) => Source::Active { local, to },
+            (Route::Passive { .. }, Some(reservation), standing) => Source::Passive { reservation, standing },
             // The session asks for a passive connection only while a port is reserved.
-            (Route::Passive { .. }, None) => {
-                Err(Box::pin(async { Attempt::Failed(ConnectFailure::Cancelled { strangers: 0 }) }))
+            (Route::Passive { .. }, None, _) => {
+                return Err(Box::pin(async { ConnectFailure::Cancelled { strangers: 0 }.into() }));
             }
-            (Route::Active { to }, _) => Err(Box::pin(connect_to_client(local, to, cancel))),
+        };
+        match (channel.protection, terms, source) {
+            (Protection::Clear, _, Source::Passive { reservation, standing: Some(socket) })
+                if is_own(&socket, own) =>
+            {
+                drop(reservation);
+                Ok(Link::Clear(socket))
+            }
+            (Protection::Clear, _, source) => Err(Box::pin(in_clear(source, own, cancel))),
+            (Protection::Private, Some(terms), source) => {
+                Err(Box::pin(secure::establish(source, own, terms, cancel)))
+            }
+            // The session protects data connections only where it has seen TLS begin.
+            (Protection::Private, None, _) => Err(Box::pin(async {
+                ConnectFailure::HandshakeFailed("the control connection has no TLS".to_owned()).into()
+            })),
         }
     }
 }
 
-async fn wait_for_client(mut reservation: Reservation, cancel: Cancel) -> Attempt {
-    loop {
-        let taken = tokio::select! {
-            biased;
-            taken = reservation.take() => taken,
-            () = cancel.cancelled() => {
-                return Attempt::Failed(ConnectFailure::Cancelled { strangers: reservation.strangers() });
+/// Whether a connection comes from where it must, by its address.
+pub(crate) fn is_own(socket: &DataSocket, rule: PeerRule) -> bool {
+    match rule {
+        PeerRule::Exactly(address) => socket.peer().ip() == address,
+        PeerRule::Anyone => true,
+    }
+}
+
+/// Where connections come from.
+pub(crate) enum Source {
+    Passive { reservation: Reservation, standing: Option<DataSocket> },
+    Active { local: SocketAddr, to: SocketAddr },
+}
+
+impl Source {
+    /// The next connection; for ever none behind an active one. Cancel-safe while passive.
+    pub(crate) async fn next(&mut self) -> Result<DataSocket, ConnectFailure> {
+        match self {
+            Source::Passive { standing: standing @ Some(_), reservation } => {
+                reservation.take_another();
+                Ok(standing.take().expect("just matched"))
             }
-        };
-        match taken {
-            Ok(socket) => return Attempt::Connected(socket),
-            // No descriptor is left: one may be in a moment, and the session's own deadline ends the wait.
-            Err(_) => tokio::select! {
-                () = tokio::time::sleep(ACCEPT_REST) => {}
-                () = cancel.cancelled() => return Attempt::Failed(ConnectFailure::Cancelled { strangers: 0 }),
+            Source::Passive { reservation, .. } => loop {
+                match reservation.take().await {
+                    Ok(socket) => {
+                        reservation.take_another();
+                        return Ok(socket);
+                    }
+                    // No descriptor is left: one may be in a moment, and the session's own deadline ends the wait.
+                    Err(_) => tokio::time::sleep(ACCEPT_REST).await,
+                }
+            },
+            Source::Active { local, to } => match longshore_net::active::connect(*local, *to).await {
+                Ok(socket) => Ok(socket),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    Err(ConnectFailure::Refused)
+                }
+                Err(_) => Err(ConnectFailure::Unreachable),
             },
         }
     }
+
+    /// Connections that were closed because their addresses were wrong.
+    pub(crate) fn strangers(&self) -> u32 {
+        match self {
+            Source::Passive { reservation, .. } => reservation.strangers(),
+            Source::Active { .. } => 0,
+        }
+    }
+
+    pub(crate) fn is_passive(&self) -> bool {
+        matches!(self, Source::Passive { .. })
+    }
 }
 
-async fn connect_to_client(local: SocketAddr, to: SocketAddr, cancel: Cancel) -> Attempt {
-    tokio::select! {
-        biased;
-        connected = longshore_net::active::connect(local, to) => match connected {
-            Ok(socket) => Attempt::Connected(socket),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Attempt::Failed(ConnectFailure::Refused)
+async fn in_clear(mut source: Source, own: PeerRule, cancel: Cancel) -> Attempt {
+    // Those that another rule has let come near, and that will not prove themselves in clear.
+    let mut strangers = 0_u32;
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = source.next() => next,
+            () = cancel.cancelled() => {
+                let strangers = strangers.saturating_add(source.strangers());
+                return ConnectFailure::Cancelled { strangers }.into();
             }
-            Err(_) => Attempt::Failed(ConnectFailure::Unreachable),
-        },
-        () = cancel.cancelled() => Attempt::Failed(ConnectFailure::Cancelled { strangers: 0 }),
+        };
+        match next {
+            Ok(socket) if !source.is_passive() || is_own(&socket, own) => {
+                return Attempt::Connected(Link::Clear(socket));
+            }
+            Ok(_) => strangers = strangers.saturating_add(1),
+            Err(failure) => return failure.into(),
+        }
     }
 }

@@ -13,14 +13,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use longshore_accounts::{Rejection, Verdict};
-use longshore_net::{DataSocket, PeerRule, ReserveError, Urgency};
+use longshore_net::{PeerRule, ReserveError, Urgency};
 use longshore_proto::command::Representation;
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
 use longshore_proto::reply::Situation;
 use longshore_proto::server::{
-    self, Connection, DataEvent, DataOp, Input, Moment, OperationId, Output, Session, StorageOp,
-    StorageOutcome, Takes, TransferJob,
+    self, Connection, DataEvent, DataOp, Input, Moment, OperationId, Output, Protection, Session, StorageOp,
+    StorageOutcome, Takes, TlsEvent, TransferJob,
 };
 use longshore_proto::verbs::Verb;
 use tokio::net::TcpStream;
@@ -30,14 +30,18 @@ use crate::convert::{self, Opened, Performed, Tenant};
 use crate::data::{self, Cancel, DataConnection};
 use crate::events::{Event, EventKind, SessionName, Speaker};
 use crate::limits::{COMMANDS_PER_TURN, CONTROL_UNSENT_LIMIT_BYTES, CONTROL_WRITE_TIMEOUT, LINGER};
+use crate::link::Link;
+use crate::listener::ListenerOptions;
 use crate::server::{Active, Phase, Shared};
 use crate::trace;
 use crate::transfer::{self, Hands, Moved};
 use crate::unsent::Unsent;
 
 mod login;
+mod shield;
 mod waiting;
 
+use shield::Shield;
 use waiting::beyond;
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
@@ -52,6 +56,7 @@ pub(crate) struct Driver {
     connection: Connection,
     started: Instant,
     session: Session,
+    shield: Shield,
     lines: line::Buffer,
     unsent: Unsent,
     tenant: Option<Arc<Tenant>>,
@@ -72,11 +77,12 @@ pub(crate) struct Driver {
 struct Transfer {
     opened: Opened,
     opened_at: Option<Instant>,
-    socket: Option<DataSocket>,
+    link: Option<Link>,
     running: Pending<(OperationId, Arrived)>,
     cancel: Cancel,
     moved: Arc<AtomicU64>,
     representation: Representation,
+    protection: Protection,
     cause: Option<String>,
 }
 
@@ -99,6 +105,10 @@ struct Reading {
     /// What USER said last, while somebody's dialogue is traced.
     named: Option<Vec<u8>>,
     ended: bool,
+    /// It ended by a fault of TLS, of which the session is told when it has all that came before.
+    failed: bool,
+    /// The session was told of the end.
+    told: bool,
     /// Commands wait because too many answers were unsent.
     held_back: bool,
     urgent: Pending<io::Result<Urgency>>,
@@ -112,6 +122,7 @@ enum Happening {
     EndOfInput,
     Reset,
     Urgent,
+    Tls(OperationId, TlsEvent),
     Work(Done),
     Data(OperationId, Arrived),
     Timeout,
@@ -125,14 +136,16 @@ impl Driver {
         number: u64,
         stream: Arc<TcpStream>,
         connection: Connection,
+        options: ListenerOptions,
     ) -> Driver {
         let shutdown = Some(beyond(&shared, Phase::Serving));
-        let policy = active.policy_for(&connection);
+        let policy = active.policy_for(&connection, &options);
         let peer_rule =
             if policy.foreign_addresses { PeerRule::Anyone } else { PeerRule::Exactly(connection.peer.ip()) };
         let data = DataConnection::new(active.passive.clone(), connection.local, peer_rule);
         Driver {
             session: Session::new(policy, connection, Moment::default()),
+            shield: Shield::new(options, active.config.tls_rules()),
             shared,
             active,
             number,
@@ -149,6 +162,8 @@ impl Driver {
                 shutdown,
                 named: None,
                 ended: false,
+                failed: false,
+                told: false,
                 held_back: false,
                 urgent: None,
                 rejection: None,
@@ -176,6 +191,11 @@ impl Driver {
         Box::pin(self.say_the_rest()).await;
     }
 
+    /// Whether a last word can be said as it is.
+    pub(crate) fn speaks_clear(&self) -> bool {
+        self.shield.speaks_clear()
+    }
+
     fn now(&self) -> Moment {
         Moment(self.started.elapsed())
     }
@@ -200,6 +220,7 @@ impl Driver {
             Happening::EndOfInput => self.hand_in(Input::EndOfInput),
             Happening::Reset => self.hand_in(Input::Reset),
             Happening::Urgent => self.hand_in(Input::Urgent),
+            Happening::Tls(id, event) => self.hand_in(Input::Tls(id, event)),
             Happening::Timeout => self.hand_in(Input::Timeout),
             Happening::Phase(Phase::Ending) => self.hand_in(Input::Shutdown),
             Happening::Phase(_) => {
@@ -221,12 +242,23 @@ impl Driver {
             }
             Happening::Data(id, arrived) => {
                 let event = match arrived {
-                    Arrived::Attempt(data::Attempt::Connected(socket)) => {
-                        self.transfer.socket = Some(socket);
+                    Arrived::Attempt(data::Attempt::Connected(link)) => {
+                        self.transfer.link = Some(link);
                         DataEvent::Established
                     }
-                    Arrived::Attempt(data::Attempt::Failed(failure)) => DataEvent::NotEstablished(failure),
-                    Arrived::Moved(Moved { bytes, end, cause, opened }) => {
+                    Arrived::Attempt(data::Attempt::Unproved(link, why)) => {
+                        self.unproved(&why);
+                        self.transfer.link = Some(link);
+                        DataEvent::Established
+                    }
+                    Arrived::Attempt(data::Attempt::Failed(failure, cause)) => {
+                        self.transfer.cause = cause;
+                        DataEvent::NotEstablished(failure)
+                    }
+                    Arrived::Moved(Moved { bytes, end, cause, opened, no_close_notify }) => {
+                        if let Some(path) = no_close_notify {
+                            self.tell(EventKind::NoCloseNotify { path });
+                        }
                         self.transfer.opened = opened;
                         self.transfer.cause = cause;
                         DataEvent::Finished { bytes, end }
@@ -250,14 +282,15 @@ impl Driver {
             match output {
                 Output::Reply(reply) => {
                     answers += 1;
-                    let begin = self.unsent.end().len();
-                    reply.write(self.active.config.texts.as_ref(), self.unsent.end());
-                    if self.shared.trace.any() {
-                        self.trace_reply(begin, reply.situation);
-                    }
+                    self.say(&reply);
                 }
+                Output::StartTls(id, reply) => self.start_tls(id, reply.as_ref()),
+                Output::StopTls(reply) => self.stop_tls(&reply),
                 Output::Login(id, request) => self.begin_login(id, request),
-                Output::Logout => self.tenant = None,
+                Output::Logout => {
+                    self.tenant = None;
+                    self.shield.set_rules(self.shield.base(self.active.config.tls_rules()));
+                }
                 Output::Storage(id, op) => self.begin_storage(id, op),
                 Output::Data(id, op) => self.begin_data(id, op),
                 Output::Event(event) => self.pass_on(event),
@@ -295,7 +328,7 @@ impl Driver {
 
     fn begin_data(&mut self, id: OperationId, op: DataOp) {
         let event = match op {
-            DataOp::Reserve => match self.data.reserve() {
+            DataOp::Reserve => match self.data.reserve(self.shield.lets_anyone_near()) {
                 Ok(port) => DataEvent::Reserved(port),
                 Err(error) => {
                     self.tell(EventKind::NetworkFailed { cause: error.to_string() });
@@ -310,11 +343,12 @@ impl Driver {
                 return;
             }
             DataOp::Probe => self.data.probe(),
-            DataOp::Establish(route) => {
+            DataOp::Establish(channel) => {
+                let terms = self.shield.terms(channel.direction);
                 self.transfer.cancel = Cancel::default();
-                match self.data.establish(route, self.transfer.cancel.clone()) {
-                    Ok(socket) => {
-                        self.transfer.socket = Some(socket);
+                match self.data.establish(channel, terms, self.transfer.cancel.clone()) {
+                    Ok(link) => {
+                        self.transfer.link = Some(link);
                         DataEvent::Established
                     }
                     Err(connecting) => {
@@ -335,7 +369,7 @@ impl Driver {
     }
 
     fn begin_move(&mut self, id: OperationId, job: TransferJob) {
-        let (Some(socket), Some(tenant)) = (self.transfer.socket.take(), self.tenant.clone()) else {
+        let (Some(link), Some(tenant)) = (self.transfer.link.take(), self.tenant.clone()) else {
             let end = server::End::Reset;
             return self.hand_in(Input::Data(id, DataEvent::Finished { bytes: 0, end }));
         };
@@ -348,21 +382,23 @@ impl Driver {
             cancel: self.transfer.cancel.clone(),
             moved,
             throttle: tenant.throttle(job.direction, &self.shared),
+            ends: self.shield.ends(&job),
         };
         self.transfer.representation = job.representation;
+        self.transfer.protection = job.protection;
         self.transfer.running = Some(Box::pin(async move {
-            (id, Arrived::Moved(transfer::run(job, socket, opened, tenant, hands).await))
+            (id, Arrived::Moved(transfer::run(job, link, opened, tenant, hands).await))
         }));
     }
 
     /// Tells the lines of a reply that has just been written.
-    fn trace_reply(&mut self, begin: usize, situation: Situation) {
+    fn trace_reply(&self, bytes: &[u8], situation: Situation) {
         let name = self.name();
         if !self.shared.trace.covers(&name, self.reading.named.as_deref()) {
             return;
         }
         let bytes = match trace::echoes(situation) {
-            false => self.unsent.end()[begin..].to_vec(),
+            false => bytes.to_vec(),
             true => format!("{} {} ***", situation.code(), situation.id()).into_bytes(),
         };
         for line in bytes.split(|&byte| byte == b'\n') {
@@ -391,11 +427,13 @@ impl Driver {
                 let duration = began.map_or(Duration::ZERO, |began| began.elapsed());
                 let cause = self.transfer.cause.take();
                 let representation = self.transfer.representation;
+                let protection = self.transfer.protection;
                 EventKind::Transfer {
                     verb,
                     direction,
                     path,
                     representation,
+                    protection,
                     offset,
                     bytes,
                     duration,
@@ -446,6 +484,7 @@ impl Driver {
     async fn say_the_rest(&mut self) {
         self.data.release();
         self.transfer = Transfer::default();
+        self.shield.close(self.unsent.end());
         let stream = &self.stream;
         let flushed = poll_fn(|context| match self.unsent.poll_flush(stream, context) {
             Err(error) => Poll::Ready(Err(error)),

@@ -10,7 +10,7 @@ use longshore_accounts::Rejection;
 use longshore_path::VirtualPath;
 use longshore_proto::command::Representation;
 use longshore_proto::reply::Situation;
-use longshore_proto::server::Ending;
+use longshore_proto::server::{Ending, Protection};
 use longshore_proto::verbs::{Direction, Verb};
 
 /// Something happened, in a session or to the server as a whole.
@@ -69,11 +69,41 @@ pub enum EventKind {
     Stopped {
         /// Transfers that were stopped because they did not finish in time.
         cut: usize,
+        /// See [`Control::unproved`](crate::Control::unproved).
+        unproved: u64,
     },
     /// A client connected and was sent away with this.
     SentAway {
         /// The 421.
         situation: Situation,
+    },
+    /// TLS protects the control connection from now on.
+    Secured {
+        /// `TLS 1.2` or `TLS 1.3`.
+        version: &'static str,
+        /// The cipher suite's name in the registry of TLS.
+        cipher_suite: String,
+        /// The name that the client connected to.
+        server_name: Option<String>,
+        /// The subject of the client's certificate.
+        certificate: Option<String>,
+    },
+    /// TLS did not come about on the control connection, or broke there.
+    TlsFailed {
+        /// By whom and why, and what helps.
+        why: String,
+    },
+    /// A protected data connection did not resume the session of its control connection, which
+    /// [`DataSession::Require`](longshore_accounts::DataSession::Require) would have refused. Told once for each session;
+    /// [`Control::unproved`](crate::Control::unproved) counts them all.
+    DataNotProved {
+        /// Why it did not.
+        why: String,
+    },
+    /// A protected upload ended without close_notify and was taken for whole.
+    NoCloseNotify {
+        /// Its file.
+        path: VirtualPath,
     },
     /// Somebody came in.
     LoggedIn,
@@ -115,6 +145,8 @@ pub enum EventKind {
         path: VirtualPath,
         /// TYPE, which changes the bytes of text.
         representation: Representation,
+        /// PROT: whether TLS protected it.
+        protection: Protection,
         /// The octet it began at.
         offset: u64,
         /// Bytes moved over the data connection.

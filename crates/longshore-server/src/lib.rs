@@ -18,8 +18,10 @@ mod data;
 mod defence;
 mod driver;
 mod events;
+mod link;
 mod listener;
 mod seats;
+mod secure;
 mod server;
 mod trace;
 mod transfer;
@@ -35,6 +37,12 @@ pub use trace::Trace;
 pub use longshore_accounts as accounts;
 pub use longshore_net::ListenError;
 pub use longshore_path as path;
-pub use longshore_proto::{command::Representation, reply, server::Ending, server::Policy, verbs};
+pub use longshore_proto::{
+    command::Representation,
+    reply,
+    server::Ending,
+    server::{Policy, Protection},
+    verbs,
+};
 pub use longshore_storage as storage;
 pub use longshore_tls as tls;

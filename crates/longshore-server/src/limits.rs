@@ -60,6 +60,9 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// How long accepting rests when descriptors or memory ran out.
 pub const ACCEPT_REST: Duration = Duration::from_millis(50);
 
+/// Data connections of one session whose TLS begins at once, where they have to prove whose they are.
+pub const HANDSHAKES_AT_ONCE: usize = 8;
+
 /// Bytes that one call copies from a file to a connection inside the kernel.
 pub const SENDFILE_CHUNK_BYTES: usize = 512 * 1024;
 /// The first buffer of an upload, enough for most small files.

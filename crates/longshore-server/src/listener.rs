@@ -108,7 +108,12 @@ impl Listeners {
 }
 
 /// Accepts without end. The sessions are its own: they end at the latest with it.
-pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, alive: WeakSender<()>) {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    options: ListenerOptions,
+    shared: Arc<Shared>,
+    alive: WeakSender<()>,
+) {
     let mut spare = SpareDescriptor::new();
     let mut sessions = JoinSet::new();
     loop {
@@ -119,7 +124,8 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, alive: We
         match accepted {
             Ok((stream, peer)) => {
                 // An observer that panics must not be the end of the listener.
-                let greeted = catch_unwind(AssertUnwindSafe(|| greet(stream, peer, &shared, &alive)));
+                let greeted =
+                    catch_unwind(AssertUnwindSafe(|| greet(stream, peer, options, &shared, &alive)));
                 if let Ok(Some(session)) = greeted {
                     sessions.spawn(session);
                 }
@@ -131,7 +137,9 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, alive: We
                 match tokio::time::timeout(ACCEPT_REST, listener.accept()).await {
                     Ok(Ok((stream, peer))) => {
                         let reply = Reply::new(Situation::NoDescriptors);
-                        let _ = catch_unwind(AssertUnwindSafe(|| turn_away(&stream, peer, &shared, &reply)));
+                        let _ = catch_unwind(AssertUnwindSafe(|| {
+                            turn_away(&stream, peer, options, &shared, &reply)
+                        }));
                     }
                     Ok(Err(_)) => tokio::time::sleep(ACCEPT_REST).await,
                     Err(_) => {}
@@ -173,6 +181,7 @@ fn admit(shared: &Shared, active: &Active, connection: &Connection) -> Result<Se
 fn greet(
     stream: TcpStream,
     peer: SocketAddr,
+    options: ListenerOptions,
     shared: &Arc<Shared>,
     alive: &WeakSender<()>,
 ) -> Option<impl Future<Output = ()> + Send + 'static> {
@@ -186,24 +195,28 @@ fn greet(
     let (seat, alive) = match (admit(shared, &active, &connection), alive.upgrade()) {
         (Ok(seat), Some(alive)) => (seat, alive),
         (Ok(_), None) => {
-            turn_away(&stream, peer, shared, &Reply::new(Situation::Shutdown));
+            turn_away(&stream, peer, options, shared, &Reply::new(Situation::Shutdown));
             return None;
         }
         (Err(reply), _) => {
-            turn_away(&stream, peer, shared, &reply);
+            turn_away(&stream, peer, options, shared, &reply);
             return None;
         }
     };
     let number = shared.next_number();
     let stream = Arc::new(stream);
     // Boxed, for a value that moves into a future takes its room there twice.
-    let mut driver = Box::new(Driver::new(shared.clone(), active, number, stream.clone(), connection));
+    let mut driver =
+        Box::new(Driver::new(shared.clone(), active, number, stream.clone(), connection, options));
     let shared = shared.clone();
     Some(async move {
         let outcome = contained(driver.run()).await;
+        let speaks_clear = driver.speaks_clear();
         drop(driver);
         if let Err(payload) = outcome {
-            say_last(&stream, &shared, &Reply::new(Situation::Fault));
+            if speaks_clear {
+                say_last(&stream, &shared, &Reply::new(Situation::Fault));
+            }
             let message = payload
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
@@ -217,9 +230,12 @@ fn greet(
     })
 }
 
-/// Says why a connection is not served.
-fn turn_away(stream: &TcpStream, peer: SocketAddr, shared: &Shared, reply: &Reply) {
-    say_last(stream, shared, reply);
+/// Says why a connection is not served, where the client expects words and not TLS: a handshake for each that cannot be
+/// served would be the best way to flood a server.
+fn turn_away(stream: &TcpStream, peer: SocketAddr, options: ListenerOptions, shared: &Shared, reply: &Reply) {
+    if options.tls != ListenerTls::Implicit {
+        say_last(stream, shared, reply);
+    }
     let peer = longshore_net::normalise(peer);
     let name = SessionName { number: shared.next_number(), peer, account: None };
     shared.tell(Some(name), EventKind::SentAway { situation: reply.situation });

@@ -8,18 +8,19 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use longshore_accounts::Network;
+use longshore_accounts::{Network, TlsNeed};
 use longshore_net::{PassivePool, PoolError};
-use longshore_proto::server::{Connection, Policy};
+use longshore_proto::server::{self, Connection, Policy, TlsPolicy};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::bandwidth::Rate;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, TlsOffer};
+use crate::convert;
 use crate::defence::Defence;
 use crate::events::{Event, EventKind, Observer, SessionName};
 use crate::limits::{DESCRIPTOR_RESERVE, DESCRIPTOR_RESERVE_SHARE, SHUTDOWN_GRACE};
-use crate::listener::{self, Listeners};
+use crate::listener::{self, ListenerOptions, ListenerTls, Listeners};
 use crate::seats::Seats;
 use crate::trace::{Trace, Traced};
 use crate::work::Pool;
@@ -63,10 +64,7 @@ pub(crate) struct Active {
     pub(crate) passive: PassivePool,
     /// Sessions at once: no more than there are descriptors for, some kept for data connections and files.
     pub(crate) session_limit: usize,
-    policy: Arc<Policy>,
-    /// The policy of connections from this machine itself, where clear passwords harm nobody and no NAT stands
-    /// between.
-    policy_at_home: Arc<Policy>,
+    policies: Policies,
 }
 
 /// What all sessions of a server share.
@@ -82,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Sender<Phase>,
     /// Transfers that were stopped because the server ended.
     pub(crate) cut: AtomicUsize,
+    /// Protected data connections that did not resume.
+    unproved: AtomicU64,
     /// One exchange of the configuration at a time.
     reloading: Mutex<()>,
     numbers: AtomicU64,
@@ -102,21 +102,57 @@ impl Active {
         };
         Ok(Active {
             passive,
-            policy_at_home: Arc::new(Policy {
-                clear_passwords: true,
-                public_address: None,
-                ..policy.clone()
-            }),
-            policy: Arc::new(policy),
+            policies: Policies::new(&policy, &config.tls),
             session_limit: sessions_for(config.limits.sessions, longshore_net::descriptor_limit()),
             config,
         })
     }
 
-    pub(crate) fn policy_for(&self, connection: &Connection) -> Arc<Policy> {
+    pub(crate) fn policy_for(&self, connection: &Connection, options: &ListenerOptions) -> Arc<Policy> {
         let home = (self.config.is_home)(connection.peer.ip());
-        if home { self.policy_at_home.clone() } else { self.policy.clone() }
+        let need = options.rules.over(self.config.tls_rules()).need.unwrap_or_default();
+        self.policies.of(options.tls, need, home)
     }
+}
+
+/// A policy for each kind of connection: sessions share them.
+struct Policies(Vec<((ListenerTls, TlsNeed, bool), Arc<Policy>)>);
+
+impl Policies {
+    fn new(policy: &Policy, tls: &TlsOffer) -> Policies {
+        let mut policies = Vec::new();
+        for listener in [ListenerTls::Explicit, ListenerTls::Implicit, ListenerTls::Off] {
+            for need in [TlsNeed::Nothing, TlsNeed::Login, TlsNeed::Data] {
+                // From this machine itself clear passwords harm nobody, and no NAT stands between.
+                for home in [false, true] {
+                    let policy = Policy {
+                        clear_passwords: home || policy.clear_passwords,
+                        public_address: policy.public_address.filter(|_| !home),
+                        tls: tls_policy(tls, listener, need),
+                        ..policy.clone()
+                    };
+                    policies.push(((listener, need, home), Arc::new(policy)));
+                }
+            }
+        }
+        Policies(policies)
+    }
+
+    fn of(&self, listener: ListenerTls, need: TlsNeed, home: bool) -> Arc<Policy> {
+        let found = self.0.iter().find(|(kind, _)| *kind == (listener, need, home));
+        found.expect("there is one for each").1.clone()
+    }
+}
+
+fn tls_policy(tls: &TlsOffer, listener: ListenerTls, need: TlsNeed) -> TlsPolicy {
+    let offer = match (tls, listener) {
+        (TlsOffer::NoCertificate, _) => server::TlsOffer::NoCertificate,
+        (TlsOffer::Off, _) | (_, ListenerTls::Off) => server::TlsOffer::Off,
+        (TlsOffer::On(_), ListenerTls::Explicit) => server::TlsOffer::Explicit,
+        (TlsOffer::On(_), ListenerTls::Implicit) => server::TlsOffer::Implicit,
+    };
+    let allow_ccc = matches!(tls, TlsOffer::On(tls) if tls.allow_ccc);
+    TlsPolicy { offer, need: convert::need(need), allow_ccc }
 }
 
 impl Shared {
@@ -128,6 +164,10 @@ impl Shared {
     /// Of the server as a whole, or of a session that has not begun.
     pub(crate) fn tell(&self, session: Option<SessionName>, kind: EventKind) {
         self.observer.observe(&Event { session, kind });
+    }
+
+    pub(crate) fn count_unproved(&self) {
+        self.unproved.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn next_number(&self) -> u64 {
@@ -194,6 +234,7 @@ impl Server {
             trace: Traced::default(),
             phase: watch::Sender::new(Phase::Serving),
             cut: AtomicUsize::new(0),
+            unproved: AtomicU64::new(0),
             reloading: Mutex::new(()),
             numbers: AtomicU64::new(0),
             active: RwLock::new(Arc::new(active)),
@@ -217,8 +258,8 @@ impl Server {
         let mut acceptors = JoinSet::new();
         // Each session holds a sender: when the last is gone, all have ended. Those who accept hold a weak one.
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
-        for (listener, _options) in listeners.into_inner() {
-            acceptors.spawn(listener::accept(listener, shared.clone(), alive.downgrade()));
+        for (listener, options) in listeners.into_inner() {
+            acceptors.spawn(listener::accept(listener, options, shared.clone(), alive.downgrade()));
         }
         let mut phase = shared.phase.subscribe();
         tokio::select! {
@@ -240,7 +281,8 @@ impl Server {
         // With those who accept go the sessions that they accepted, if there still are any.
         acceptors.shutdown().await;
         let cut = shared.cut.load(Ordering::Relaxed);
-        shared.tell(None, EventKind::Stopped { cut });
+        let unproved = shared.unproved.load(Ordering::Relaxed);
+        shared.tell(None, EventKind::Stopped { cut, unproved });
     }
 }
 
@@ -282,6 +324,12 @@ impl Control {
     /// Sessions at this moment.
     pub fn sessions(&self) -> usize {
         self.shared.seats.count()
+    }
+
+    /// Protected data connections since the start that did not resume the TLS session of their control connection,
+    /// where that is preferred: those who would fail if it were required.
+    pub fn unproved(&self) -> u64 {
+        self.shared.unproved.load(Ordering::Relaxed)
     }
 
     /// Sessions at once as the newest configuration and the descriptors of this process allow.

@@ -8,8 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use longshore_accounts::Permissions;
-use longshore_net::DataSocket;
+use longshore_accounts::{Permissions, UploadEnd};
 use longshore_path::VirtualPath;
 use longshore_proto::ascii;
 use longshore_proto::command::Representation;
@@ -26,6 +25,7 @@ use crate::limits::{
     DOWNLOAD_BUFFER_BYTES, LISTING_BUFFER_BYTES, SENDFILE_CHUNK_BYTES, UPLOAD_BUFFER_BYTES,
     UPLOAD_BUFFER_FIRST_BYTES,
 };
+use crate::link::{Broken, Link};
 use crate::work::{self, Pool};
 
 /// How a transfer ended.
@@ -36,6 +36,8 @@ pub(crate) struct Moved {
     pub(crate) cause: Option<String>,
     /// The upload, to be committed or abandoned.
     pub(crate) opened: Opened,
+    /// The file of a protected upload that was taken for whole without its close_notify.
+    pub(crate) no_close_notify: Option<VirtualPath>,
 }
 
 /// Why the bytes stopped before their end.
@@ -47,6 +49,12 @@ struct Stopped {
 impl From<End> for Stopped {
     fn from(end: End) -> Stopped {
         Stopped { end, cause: None }
+    }
+}
+
+impl From<Broken> for Stopped {
+    fn from(broken: Broken) -> Stopped {
+        Stopped { end: broken.end, cause: Some(broken.cause) }
     }
 }
 
@@ -66,17 +74,27 @@ pub(crate) struct Hands {
     pub(crate) moved: Arc<AtomicU64>,
     /// The limits of bandwidth that hold for it.
     pub(crate) throttle: Throttle,
+    pub(crate) ends: Ends,
 }
 
-/// Moves what `opened` holds over `socket`, and closes `socket`.
+/// How the ends of uploads are judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Ends {
+    /// One without close_notify.
+    pub(crate) upload_end: UploadEnd,
+    /// Whether the client speaks TLS on its control connection, and so might by mistake on a data connection in clear.
+    pub(crate) suspect_tls: bool,
+}
+
+/// Moves what `opened` holds over `link`, and closes it.
 pub(crate) async fn run(
     job: TransferJob,
-    socket: DataSocket,
+    link: Link,
     opened: Opened,
     tenant: Arc<Tenant>,
     hands: Hands,
 ) -> Moved {
-    let mut engine = Engine { job, socket, hands };
+    let mut engine = Engine { job, link, hands, no_close_notify: false };
     let (result, opened) = match opened {
         Opened::File(file) => (engine.send_file(file).await, Opened::Nothing),
         Opened::Directory(directory) => {
@@ -92,11 +110,15 @@ pub(crate) async fn run(
         Err(stopped) => (stopped.end, stopped.cause),
     };
     let opened = match (end, opened) {
-        (End::Storage(Failure::Quota | Failure::TooLarge), Opened::Upload(upload)) => Opened::Refused(upload),
+        // The beginning of a TLS connection is no part of a file that anybody would go on with.
+        (End::Storage(Failure::Quota | Failure::TooLarge) | End::TlsUnexpected, Opened::Upload(upload)) => {
+            Opened::Refused(upload)
+        }
         (_, opened) => opened,
     };
+    let no_close_notify = engine.no_close_notify.then(|| engine.job.path.clone());
     engine.close(end).await;
-    Moved { bytes, end, cause, opened }
+    Moved { bytes, end, cause, opened, no_close_notify }
 }
 
 enum Source {
@@ -106,8 +128,9 @@ enum Source {
 
 struct Engine {
     job: TransferJob,
-    socket: DataSocket,
+    link: Link,
     hands: Hands,
+    no_close_notify: bool,
 }
 
 impl Engine {
@@ -115,7 +138,9 @@ impl Engine {
     async fn send_file(&mut self, file: Box<dyn Readable>) -> Result<()> {
         let length = file.entry().size;
         match self.job.representation {
-            Representation::Image if file.as_fd().is_some() => self.send_in_kernel(file, length).await,
+            Representation::Image if file.as_fd().is_some() && self.link.clear().is_some() => {
+                self.send_in_kernel(file, length).await
+            }
             _ => self.send_copied(file, length).await,
         }
     }
@@ -126,7 +151,7 @@ impl Engine {
         // What the limits of bandwidth let pass and has not been sent.
         let mut granted = 0;
         // Full segments only, until the end is known. A connection that cannot be corked still works.
-        let _ = self.socket.set_cork(true);
+        self.cork(true);
         while offset < length {
             if granted == 0 {
                 let most = SENDFILE_CHUNK_BYTES.min(usize::try_from(length - offset).unwrap_or(usize::MAX));
@@ -136,18 +161,19 @@ impl Engine {
             let count = granted;
             self.warm(file.as_mut(), offset, count).await?;
             let descriptor = file.as_fd().ok_or(End::Reset)?;
-            let sent =
-                pause(&self.job, &self.hands.cancel, self.socket.send_file(descriptor, &mut offset, count))
-                    .await?;
+            let sent = {
+                let socket = self.link.clear().ok_or(End::Reset)?;
+                pause(&self.job, &self.hands.cancel, socket.send_file(descriptor, &mut offset, count)).await?
+            };
             let sent = match sent {
                 Ok(sent) => sent,
                 Err(error) => {
                     // The call copies from one to the other, and its error may be the file's: going on by hand
                     // serves files that the kernel cannot copy, and finds out whose fault it was.
-                    let _ = self.socket.set_cork(false);
+                    self.cork(false);
                     self.job.offset = offset;
                     return if lost(&error) {
-                        Err(reset(&error))
+                        Err(Broken::from(error).into())
                     } else {
                         self.send_copied(file, length).await
                     };
@@ -163,8 +189,14 @@ impl Engine {
                 tokio::task::yield_now().await;
             }
         }
-        let _ = self.socket.set_cork(false);
+        self.cork(false);
         Ok(())
+    }
+
+    fn cork(&mut self, cork: bool) {
+        if let Some(socket) = self.link.clear() {
+            let _ = socket.set_cork(cork);
+        }
     }
 
     /// Has the next octets in memory, so that the kernel's copy does not wait for a disk on a thread of the runtime.
@@ -197,7 +229,7 @@ impl Engine {
                     &encoded[..]
                 }
             };
-            send(&self.job, &mut self.socket, &self.hands, bytes).await?;
+            send(&self.job, &mut self.link, &self.hands, bytes).await?;
             if offset < length {
                 // Nor must a fast client keep its own control connection from being looked at.
                 tokio::task::yield_now().await;
@@ -233,12 +265,12 @@ impl Engine {
                     lines.write(entry, tenant);
                 }
                 if lines.out.len() >= LISTING_BUFFER_BYTES {
-                    send(&self.job, &mut self.socket, &self.hands, &lines.out).await?;
+                    send(&self.job, &mut self.link, &self.hands, &lines.out).await?;
                     lines.out.clear();
                 }
             },
         }
-        send(&self.job, &mut self.socket, &self.hands, &lines.out).await
+        send(&self.job, &mut self.link, &self.hands, &lines.out).await
     }
 
     async fn receive(&mut self, upload: &mut dyn Upload) -> Result<()> {
@@ -247,8 +279,10 @@ impl Engine {
         let mut buffer = Vec::with_capacity(first);
         let mut decoder = ascii::Decoder::new();
         let mut decoded = Vec::new();
+        let mut hello = self.hands.ends.suspect_tls.then(Hello::default);
         loop {
-            let read = wait(&self.job, &self.hands.cancel, self.socket.read(&mut buffer)).await;
+            let before = buffer.len();
+            let read = wait(&self.job, &self.hands.cancel, self.link.read(&mut buffer)).await;
             let read = match read {
                 // What has come is paid for before more is taken: the client is slowed down by its full window.
                 Ok(count) => {
@@ -256,6 +290,19 @@ impl Engine {
                     self.hands.pass(count).await.map(|()| count)
                 }
                 Err(stopped) => Err(stopped),
+            };
+            let read = match read {
+                Err(Stopped { end: End::NoCloseNotify, .. })
+                    if self.hands.ends.upload_end == UploadEnd::Accept =>
+                {
+                    self.no_close_notify = true;
+                    Ok(0)
+                }
+                read => read,
+            };
+            let read = match &mut hello {
+                Some(hello) => hello.look(&buffer[before..], read),
+                None => read,
             };
             if let Ok(count) = read {
                 // Small reads are gathered, so that storage is asked for few large writes.
@@ -300,20 +347,42 @@ impl Engine {
         Ok(self.hands.pool.run(operation).await?)
     }
 
-    /// In order when all is through; else by a reset, so that no client takes a part for the whole. A client whose
-    /// upload we could not store is heard out for a while, so that it comes to read why.
+    /// Both sides learn that the other has everything.
     async fn close(mut self, end: End) {
-        match (end, self.job.direction) {
-            (End::Complete, Direction::Send) => {
-                if self.socket.shutdown().await.is_ok() {
-                    self.socket.drain_in_background();
-                }
+        let says_so = self.job.direction == Direction::Send || self.link.clear().is_none();
+        if end == End::Complete && says_so {
+            // Whoever is gone, or does not read the last few bytes, has not waited for them.
+            let _ = pause(&self.job, &self.hands.cancel, self.link.finish()).await;
+        }
+        self.link.close(end, self.job.direction);
+    }
+}
+
+/// Whether all that came on a data connection in clear is the beginning of TLS: a client that forgot PROT P waits for
+/// our side of the handshake then, or has given up, and its ClientHello would be stored as the file.
+#[derive(Default)]
+struct Hello {
+    head: Vec<u8>,
+    bytes: usize,
+}
+
+impl Hello {
+    /// A record with a ClientHello: its type, its version, its length, the type of the message (RFC 8446 section 5.1).
+    const HEAD_BYTES: usize = 6;
+
+    fn look(&mut self, fresh: &[u8], read: Result<usize>) -> Result<usize> {
+        let missing = Hello::HEAD_BYTES.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&fresh[..missing.min(fresh.len())]);
+        self.bytes = self.bytes.saturating_add(fresh.len());
+        let is_all = match *self.head {
+            [22, 3, _, high, low, 1] => self.bytes == 5 + usize::from(u16::from_be_bytes([high, low])),
+            _ => false,
+        };
+        match read {
+            Ok(0) | Err(Stopped { end: End::Stalled | End::Reset, .. }) if is_all => {
+                Err(End::TlsUnexpected.into())
             }
-            (End::Complete, Direction::Receive) => drop(self.socket),
-            (End::Storage(_), Direction::Receive) => {
-                self.socket.discard_in_background();
-            }
-            _ => self.socket.abort(),
+            read => read,
         }
     }
 }
@@ -349,27 +418,19 @@ impl Lines {
 async fn wait<T>(
     job: &TransferJob,
     cancel: &Cancel,
-    operation: impl Future<Output = io::Result<T>>,
+    operation: impl Future<Output = std::result::Result<T, Broken>>,
 ) -> Result<T> {
-    pause(job, cancel, operation).await?.map_err(|error| reset(&error))
+    Ok(pause(job, cancel, operation).await??)
 }
 
 /// As [`wait`], for an operation whose error need not be the connection's.
-async fn pause<T>(
-    job: &TransferJob,
-    cancel: &Cancel,
-    operation: impl Future<Output = io::Result<T>>,
-) -> Result<io::Result<T>> {
+async fn pause<T>(job: &TransferJob, cancel: &Cancel, operation: impl Future<Output = T>) -> Result<T> {
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(End::Cancelled.into()),
         result = operation => Ok(result),
         () = tokio::time::sleep(job.stall_timeout) => Err(End::Stalled.into()),
     }
-}
-
-fn reset(error: &io::Error) -> Stopped {
-    Stopped { end: End::Reset, cause: Some(error.to_string()) }
 }
 
 /// Whether an error can only be the connection's.
@@ -387,13 +448,13 @@ fn lost(error: &io::Error) -> bool {
     )
 }
 
-async fn send(job: &TransferJob, socket: &mut DataSocket, hands: &Hands, mut bytes: &[u8]) -> Result<()> {
+async fn send(job: &TransferJob, link: &mut Link, hands: &Hands, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         let mut chunk = &bytes[..hands.throttle.chunk(bytes.len())];
         hands.pass(chunk.len()).await?;
         bytes = &bytes[chunk.len()..];
         while !chunk.is_empty() {
-            let sent = wait(job, &hands.cancel, socket.write(chunk)).await?;
+            let sent = wait(job, &hands.cancel, link.write(chunk)).await?;
             hands.moved.fetch_add(sent as u64, Ordering::Relaxed);
             chunk = &chunk[sent..];
         }

@@ -4,7 +4,8 @@
 mod common;
 
 use common::ground::Scratch;
-use common::{Data, ELSEWHERE, MORE_THAN_BUFFERS_BYTES, PATIENCE, Server, octets};
+use common::tls::{REQUIRE, VERSIONS, client};
+use common::{Data, ELSEWHERE, MORE_THAN_BUFFERS_BYTES, PATIENCE, Server, Setup, Situation, octets};
 
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("this is Linux").count()
@@ -51,6 +52,42 @@ fn use_the_server(server: &Server) {
     data.reset();
     client.expect(426);
     client.reset();
+    VERSIONS.into_iter().for_each(|version| use_tls(server, version));
+}
+
+/// As [`use_the_server`], inside TLS and on the way there.
+fn use_tls(server: &Server, version: common::tls::Version) {
+    let mut session = server.secured(version);
+    session.store("STOR file", &octets(100_000, 1));
+    session.fetch("RETR file");
+    // Strangers, one of whom comes before the client.
+    let to = session.passive();
+    let silent = [Data::connect(to), Data::connect(to)];
+    let mut data = Data::connect(to).protected(session.data_tls.as_ref());
+    session.command("RETR big", 125);
+    data.read(1000);
+    session.command("ABOR", 426);
+    session.expect(226);
+    drop((silent, data));
+    let mut data = Data::connect(session.passive()).protected(Some(&client(version)));
+    session.command("RETR big", 125);
+    let _ = data.wire().handshake();
+    session.expect(Situation::DataNotResumed);
+    session.quit();
+
+    let mut session = server.secured(version);
+    let mut data = session.data();
+    session.command("STOR cut", 125);
+    data.write(b"half");
+    session.wait_until_moved(4);
+    data.reset();
+    session.expect(426);
+    drop(session);
+
+    let mut beginning = server.client();
+    beginning.command("AUTH TLS", 234);
+    beginning.send("no hello");
+    beginning.reset();
 }
 
 #[test]
@@ -58,10 +95,11 @@ fn all_descriptors_are_given_back() {
     let scratch = Scratch::new();
     std::fs::write(scratch.path().join("big"), octets(MORE_THAN_BUFFERS_BYTES, 1))
         .expect("a file is written");
-    let server = Server::of(scratch.local());
+    let server = Setup::of(scratch.local()).tls(REQUIRE).start();
     // The first session may open what stays open for the next.
     server.anna().quit();
-    server.events().sessions_ended(1);
+    server.secured(VERSIONS[1]).quit();
+    server.events().sessions_ended(2);
     let limit = std::time::Instant::now() + PATIENCE;
     let mut before = open_descriptors();
     // The end of a session is told a moment before its socket is closed.
@@ -71,7 +109,7 @@ fn all_descriptors_are_given_back() {
     for _ in 0..5 {
         use_the_server(&server);
     }
-    server.events().sessions_ended(1 + 5 * 4);
+    server.events().sessions_ended(2 + 5 * (4 + 2 * 3));
     let mut now = open_descriptors();
     while now > before {
         assert!(std::time::Instant::now() < limit, "{now} descriptors are open, before there were {before}");

@@ -138,6 +138,7 @@ struct Plain<'a> {
 impl TlsConnection {
     pub(crate) fn new(mut config: ServerConfig, view: Arc<View>) -> Result<TlsConnection, TlsError> {
         config.session_storage = view.clone();
+        config.ticketer = view.clone();
         config.cert_resolver = view.clone();
         let rustls = UnbufferedServerConnection::new(Arc::new(config)).map_err(TlsError::from_rustls)?;
         Ok(TlsConnection {
@@ -306,6 +307,7 @@ impl TlsConnection {
             }
             let UnbufferedStatus { discard, state } =
                 self.rustls.process_tls_records(&mut self.incoming[self.start..]);
+            let mut peer_closed = false;
             let done = match state {
                 Ok(ConnectionState::ReadTraffic(mut records)) => {
                     let mut done = Ok(false);
@@ -326,7 +328,7 @@ impl TlsConnection {
                     Ok(false)
                 }
                 Ok(ConnectionState::PeerClosed) => {
-                    self.stage = Stage::Ended;
+                    peer_closed = true;
                     Ok(matches!(task, Task::Nothing))
                 }
                 Ok(ConnectionState::WriteTraffic(writer)) => perform(&task, writer, wire).map(|()| true),
@@ -343,11 +345,16 @@ impl TlsConnection {
                     self.take_alert(wire);
                     return Err(self.fail(error));
                 }
-                Ok(true) => {
+                Ok(done) => {
+                    // A client with nothing to say ends as soon as the handshake is complete.
                     self.look();
-                    return Ok(());
+                    if peer_closed {
+                        self.stage = Stage::Ended;
+                    }
+                    if done {
+                        return Ok(());
+                    }
                 }
-                Ok(false) => self.look(),
             }
         }
     }

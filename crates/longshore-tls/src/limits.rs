@@ -15,6 +15,12 @@ pub const DATA_TICKETS_LIMIT: usize = 2;
 /// Those of the control connection are never forgotten: some clients use nothing else.
 pub const DATA_TICKETS_KEPT: usize = 16;
 
+/// The length of a ticket, which is nothing but a name, in bytes.
+pub const TICKET_BYTES: usize = 32;
+
+/// How long a client is told to keep a ticket, in seconds; what it names is forgotten with its control session.
+pub const TICKET_LIFETIME_SECONDS: u32 = 24 * 60 * 60;
+
 /// Bytes of all tickets that a control session remembers. A ticket holds the client's certificates, if it has any.
 pub const TICKETS_LIMIT_BYTES: usize = 64 * 1024;
 

@@ -16,13 +16,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert, StoresServerSessions};
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, StoresServerSessions};
 use rustls::sign::CertifiedKey;
 
 use crate::certificates::CertificateSet;
 use crate::connection::TlsConnection;
 use crate::error::TlsError;
-use crate::limits::{CONTROL_TICKETS, DATA_TICKETS, DATA_TICKETS_LIMIT};
+use crate::limits::{
+    CONTROL_TICKETS, DATA_TICKETS, DATA_TICKETS_LIMIT, TICKET_BYTES, TICKET_LIFETIME_SECONDS,
+};
 use crate::stream::{Socket, TlsStream};
 use crate::tickets::{Origin, Tickets, Uses};
 
@@ -258,6 +261,33 @@ impl StoresServerSessions for View {
     /// should resume.
     fn can_cache(&self) -> bool {
         self.origin == Origin::Control
+    }
+}
+
+/// Tickets are names of sessions in the store, in TLS 1.2 as in TLS 1.3: clients in Go know no other way to resume
+/// (RFC 5077), and what only the store can read proves as much as a session ID does.
+impl ProducesTickets for View {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        TICKET_LIFETIME_SECONDS
+    }
+
+    fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
+        if self.open.load(Ordering::Relaxed) {
+            let mut key = vec![0; TICKET_BYTES];
+            aws_lc_rs::default_provider().secure_random.fill(&mut key).ok()?;
+            return self.put(key.clone(), session.to_vec()).then_some(key);
+        }
+        // TLS 1.2 asks before the proof is complete. A client that gets an empty ticket may forget the one it has, so
+        // it gets that one again.
+        lock(&self.heard).found.clone()
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        self.find(ticket)
     }
 }
 

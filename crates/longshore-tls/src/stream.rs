@@ -260,8 +260,11 @@ impl<S: Socket> TlsStream<S> {
     /// Reads once from the socket.
     async fn fill(&mut self, most: usize) -> Result<usize, TlsError> {
         let incoming = self.connection.incoming(most)?;
+        let within_record = !incoming.is_empty();
         match self.socket.read(incoming).await? {
             0 if self.connection.stage() == Stage::Handshake => Err(TlsError::ClosedInHandshake),
+            // Nobody ends there on purpose: this one was cut, whatever is made of an end without close_notify.
+            0 if within_record => Err(TlsError::Protocol("the connection ended within a record".into())),
             0 => Err(TlsError::EndWithoutCloseNotify),
             count => Ok(count),
         }

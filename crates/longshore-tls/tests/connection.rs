@@ -298,6 +298,28 @@ fn close_notify_ends_one_direction() {
     }
 }
 
+/// An empty upload: the client's last message of the handshake and its end come in one read.
+#[test]
+fn an_end_right_behind_the_handshake_is_an_end() {
+    for version in VERSIONS {
+        let config = client(version);
+        let (session, connection) = server().accept_control().expect("a configuration");
+        drop(Pair::new(connection, &config).connect());
+        let acceptor = session.data_acceptor(Direction::Upload).expect("a configuration");
+        let mut pair = Pair::new(acceptor.into_connection(), &config);
+        let mut hello = Vec::new();
+        pair.client.write_tls(&mut hello).expect("a buffer takes everything");
+        pair.server.receive(&hello, &mut pair.received, &mut pair.wire).expect("a hello");
+        assert!(pair.deliver());
+        assert!(!pair.client.is_handshaking(), "it resumes");
+        pair.client.send_close_notify();
+        pair.pump().expect("both sides agree");
+        assert_eq!(pair.server.stage(), Stage::Ended);
+        assert_eq!(pair.server.resumption(), Some(&Resumption::Resumed), "{:?}", pair.server.facts());
+        assert!(pair.received.is_empty());
+    }
+}
+
 /// CCC: both say close_notify, or only we do, and what follows in clear is not lost, wherever the network cuts.
 #[test]
 fn leaving_tls_loses_nothing() {

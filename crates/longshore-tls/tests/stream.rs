@@ -168,7 +168,8 @@ async fn a_record_that_is_cut_is_no_data() {
         joined.await.expect("no panic");
         let (all, end) = receive(&mut stream).await;
         assert_eq!(all, b"whole");
-        assert!(matches!(end, Err(TlsError::EndWithoutCloseNotify)), "{end:?}");
+        // Told apart from an end between records, which some clients mean.
+        assert!(matches!(end, Err(TlsError::Protocol(_))), "{end:?}");
     }
 }
 

@@ -6,16 +6,17 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use longshore_accounts::{Network, Permission};
+use longshore_accounts::{Network, Permission, TlsNeed};
 use longshore_server::Listeners;
 use nix::unistd::{Gid, geteuid};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use crate::config::{Environment, Settings, Tenancy};
+use crate::config::{Environment, Listener, Settings, Tenancy};
 use crate::limits::CHECKED_DIRECTORIES;
 use crate::privileges::Identity;
-use crate::{Failure, log, ports, serve, source, stores};
+use crate::{Failure, log, ports, serve, source, stores, tls};
 
 /// Says what is wrong (an error) and what to think about (a warning, which fails nothing).
 pub(crate) fn check(file: &Path) -> Result<(), Failure> {
@@ -29,9 +30,12 @@ pub(crate) fn check(file: &Path) -> Result<(), Failure> {
             Servant(None)
         }
     };
-    wrong.extend(addresses(&settings.server.listen)?);
+    let listen: Vec<SocketAddr> = settings.server.listen.iter().map(|listener| listener.address).collect();
+    wrong.extend(addresses(&listen)?);
     wrong.extend(log_files(&settings, &servant));
-    for warning in warnings(&settings, &servant) {
+    let tls = tls::check(&settings, |file| servant.may(file, Access::READ_OK), SystemTime::now());
+    wrong.extend(tls.wrong);
+    for warning in warnings(&settings, &servant).into_iter().chain(tls.warnings) {
         log::print(&format!("{}: warning: {warning}\n", file.display()));
     }
     if wrong.is_empty() {
@@ -133,7 +137,7 @@ fn warnings(settings: &Settings, servant: &Servant) -> Vec<String> {
     if let Some(ephemeral) = ports::ephemeral() {
         warnings.extend(ports::warning(&server.passive_ports, &ephemeral));
     }
-    let loopback_only = server.listen.iter().all(|address| address.ip().is_loopback());
+    let loopback_only = server.listen.iter().all(|listener| listener.address.ip().is_loopback());
     if let Some(public) = server.public_address {
         if is_unreachable(public) {
             warnings.push(format!("public_address {public} cannot be reached from the internet"));
@@ -144,13 +148,13 @@ fn warnings(settings: &Settings, servant: &Servant) -> Vec<String> {
             ));
         }
     }
-    if server.allow_clear_passwords && !loopback_only {
+    let in_clear = settings.tls.rules.need.is_none_or(|need| need == TlsNeed::Nothing);
+    if server.allow_clear_passwords && in_clear && !loopback_only {
         warnings.push(
             "passwords in clear are taken from the network: anybody on the way can read them".to_owned(),
         );
     }
-    let mapped =
-        |address: &SocketAddr| matches!(address.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    let mapped = |listener: &Listener| matches!(listener.address.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
     if server.listen.iter().any(mapped) {
         warnings.push("an IPv4-mapped address is listened to; write it as IPv4".to_owned());
     }

@@ -61,6 +61,23 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = listen_address)]
     pub(crate) listen: Vec<SocketAddr>,
 
+    /// Where to listen for TLS from the first byte on, as on port 990; may be given several times. With it or --listen
+    /// nothing else is listened to.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = implicit_address)]
+    pub(crate) listen_implicit: Vec<SocketAddr>,
+
+    /// The certificate for TLS, in PEM, behind it those that vouch for it [default: one that is made once and kept].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+
+    /// Its private key, in PEM, where the file of the certificate does not hold it too.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// What must be protected by TLS: nothing, the login with all commands, or data connections too [default: nothing].
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) require_tls: Option<RequireTls>,
+
     /// Ports for data connections that clients make [default: 30000-30999].
     #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
     pub(crate) passive_ports: Option<RangeInclusive<u16>>,
@@ -104,6 +121,16 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RequireTls {
+    /// Whoever wants to may do without.
+    Nothing,
+    /// Logins and commands.
+    Login,
+    /// Data connections too.
+    Data,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Durability {
     /// Nothing: fast, and a power cut may lose files that were answered.
@@ -132,6 +159,10 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)).map_err(|_| {
         "an IP address is needed, with or without a port: 0.0.0.0, 192.0.2.1:21, [::1]:2121".to_owned()
     })
+}
+
+fn implicit_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address with a port is needed: 0.0.0.0:990, [::]:990".to_owned())
 }
 
 pub(crate) fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {

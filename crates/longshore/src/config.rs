@@ -11,11 +11,15 @@ mod model;
 mod people;
 mod reader;
 mod template;
+mod tls;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub(crate) use environment::Environment;
-pub(crate) use model::{Log, Server, Settings};
+pub(crate) use model::{Log, Server, Settings, explicit};
 pub(crate) use people::Tenancy;
 pub(crate) use template::template;
+pub(crate) use tls::{Clients, Listener, Tls};

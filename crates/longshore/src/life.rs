@@ -6,20 +6,21 @@
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use longshore_accounts::Authenticator;
 use longshore_server::limits::SHUTDOWN_GRACE;
-use longshore_server::{Config, Control, Event, EventKind, Observer};
+use longshore_server::{Config, Control, Event, EventKind, Observer, TlsOffer, Trees};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::{Server, Settings};
-use crate::limits::END_MARGIN;
+use crate::limits::{CERTIFICATE_INTERVAL, END_MARGIN};
 use crate::log::{Log, Opened};
 use crate::manager::Manager;
 use crate::source::Source;
 use crate::stores::Stores;
+use crate::tls::{InForce, Prepared, Surroundings};
 use crate::{Failure, serve};
 
 /// The signals that are not left to the system, from now on.
@@ -35,8 +36,9 @@ pub(crate) struct Life {
     /// What cannot be changed any more.
     begun_with: Server,
     stores: Mutex<Stores>,
-    /// Of a server without a configuration file, whose password was asked for once.
-    authenticator: Arc<dyn Authenticator>,
+    surroundings: Surroundings,
+    tls: Mutex<Option<InForce>>,
+    applied: Mutex<Applied>,
     control: Control,
     log: Log,
     manager: Manager,
@@ -45,6 +47,21 @@ pub(crate) struct Life {
     grace: Mutex<Duration>,
     /// For the service manager: how the last reload ended, where it did not end well.
     remark: Mutex<&'static str>,
+}
+
+/// What is in force but for TLS.
+pub(crate) struct Applied {
+    pub(crate) settings: Settings,
+    pub(crate) trees: Trees,
+    pub(crate) accounts: Arc<dyn Authenticator>,
+}
+
+impl Applied {
+    /// The whole of it for the server.
+    pub(crate) fn configuration(&self, tls: TlsOffer, log: &Log) -> Config {
+        let accounts = self.accounts.clone();
+        Config { accounts, tls, ..serve::configuration(&self.settings, self.trees.clone(), log) }
+    }
 }
 
 impl Signals {
@@ -62,22 +79,25 @@ impl Signals {
 impl Life {
     pub(crate) fn new(
         source: Source,
-        settings: &Settings,
+        surroundings: Surroundings,
+        applied: Applied,
         stores: Stores,
-        authenticator: Arc<dyn Authenticator>,
+        tls: Option<InForce>,
         control: Control,
         log: Log,
     ) -> Life {
         Life {
             source,
-            begun_with: settings.server.clone(),
+            begun_with: applied.settings.server.clone(),
             stores: Mutex::new(stores),
-            authenticator,
+            surroundings,
+            tls: Mutex::new(tls),
             control,
             log,
             manager: Manager::new(),
             is_ending: AtomicBool::new(false),
-            grace: Mutex::new(settings.limits.drain_grace),
+            grace: Mutex::new(applied.settings.limits.drain_grace),
+            applied: Mutex::new(applied),
             remark: Mutex::new(""),
         }
     }
@@ -87,6 +107,7 @@ impl Life {
         let life = Arc::new(self);
         let (ask, asked) = tokio::sync::mpsc::channel(1);
         tokio::spawn(reload_when_asked(life.clone(), asked));
+        tokio::spawn(look_at_certificates(life.clone()));
         let mut ends = 0;
         let mut beat = tokio::time::interval(life.manager.interval());
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -151,25 +172,58 @@ impl Life {
         let settings = self.source.read()?;
         let accounts = match self.source.arguments.config {
             Some(_) => Arc::new(serve::configured(&settings)?),
-            None => self.authenticator.clone(),
+            None => self.applied.lock().unwrap_or_else(PoisonError::into_inner).accounts.clone(),
         };
+        let mut tls = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now();
+        let prepared = Prepared::read(&settings.tls, &self.surroundings, tls.as_ref(), now)?;
+        let offer = prepared.as_ref().map_or(TlsOffer::Off, Prepared::offer);
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         let (opened, trees) = stores.open(&settings)?;
         let files = Opened::open(&settings.log)?;
-        let config = Config { accounts, ..serve::configuration(&settings, trees, &self.log) };
+        let applied = Applied { settings: settings.clone(), trees, accounts };
+        let config = applied.configuration(offer, &self.log);
         self.control.reload(config).map_err(|error| Failure::new(error.to_string()))?;
         // Nothing fails any more.
+        let mut notes = Vec::new();
+        let before = tls.as_ref().map(InForce::described).unwrap_or_default();
+        *tls = prepared.map(|prepared| prepared.commit(&mut notes));
+        let described = tls.iter().flat_map(InForce::described);
+        notes.extend(described.filter(|line| !before.contains(line)));
+        *self.applied.lock().unwrap_or_else(PoisonError::into_inner) = applied;
         *stores = opened;
         *self.grace.lock().unwrap_or_else(PoisonError::into_inner) = settings.limits.drain_grace;
         self.control.trace(settings.log.trace.clone());
         self.log.exchange(files);
-        for note in not_reloaded(&self.begun_with, &settings.server) {
-            self.log.note(&note);
-        }
-        if let Some(note) = serve::descriptors_note(&settings, &self.control) {
-            self.log.note(&note);
-        }
+        notes.extend(not_reloaded(&self.begun_with, &settings.server));
+        notes.extend(serve::descriptors_note(&settings, &self.control));
+        notes.iter().for_each(|note| self.log.note(note));
         Ok(())
+    }
+
+    /// Looks whether certificates or authorities have been replaced.
+    fn look_at_certificates(&self) {
+        let mut tls = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(looked) = tls.as_mut().map(|tls| tls.look(SystemTime::now())) else { return };
+        if let Some(offer) = looked.offer {
+            let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = self.control.reload(applied.configuration(offer, &self.log)) {
+                self.log.note(&error.to_string());
+            }
+        }
+        looked.notes.iter().for_each(|note| self.log.note(note));
+    }
+}
+
+/// Without end, and never on a thread that serves.
+async fn look_at_certificates(life: Arc<Life>) {
+    let mut interval = tokio::time::interval(CERTIFICATE_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let life = life.clone();
+        // A panic in there has been told on standard error; the next look begins anew.
+        let _ = tokio::task::spawn_blocking(move || life.look_at_certificates()).await;
     }
 }
 
@@ -192,12 +246,13 @@ async fn reload_when_asked(life: Arc<Life>, mut asked: tokio::sync::mpsc::Receiv
 /// What is different and takes a restart.
 fn not_reloaded(begun_with: &Server, now: &Server) -> Vec<String> {
     let changed = [
-        ("listen", begun_with.listen != now.listen),
-        ("user", begun_with.user != now.user),
-        ("group", begun_with.group != now.group),
+        ("server.listen or a [listener]", begun_with.listen != now.listen),
+        ("server.user", begun_with.user != now.user),
+        ("server.group", begun_with.group != now.group),
+        ("server.state_directory", begun_with.state_directory != now.state_directory),
     ];
     let keys = changed.into_iter().filter(|(_, changed)| *changed);
-    keys.map(|(key, _)| format!("server.{key} has changed and takes a restart: the one before still holds"))
+    keys.map(|(key, _)| format!("{key} has changed and takes a restart: the one before still holds"))
         .collect()
 }
 

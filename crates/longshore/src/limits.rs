@@ -22,6 +22,21 @@ pub const MANAGER_QUEUE: usize = 16;
 pub const END_MARGIN: Duration = Duration::from_secs(5);
 /// Directories of a root that `longshore check` looks at to find one that is writable.
 pub const CHECKED_DIRECTORIES: usize = 1000;
+/// How often the files of certificates are looked at.
+pub const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
+/// Looks in a row at changed certificates that do not fit each other until they are refused.
+pub const CERTIFICATE_LOOKS: u32 = 3;
+/// How long before its end a certificate is warned of.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * DAY_SECONDS);
+/// How often it is warned of one.
+pub const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_secs(DAY_SECONDS);
+/// How long the certificate of the server's own must be valid at the start; one that is not is made anew.
+pub const OWN_CERTIFICATE_LEFT: Duration = Duration::from_secs(30 * DAY_SECONDS);
+/// The mode of a directory that is made for it; the process's umask is taken from it.
+pub const STATE_DIRECTORY_MODE: u32 = 0o755;
+
+const DAY_SECONDS: u64 = 86_400;
 
 const _: () = assert!(LOG_QUEUE_CHATTER_BYTES < LOG_QUEUE_ORDINARY_BYTES);
 const _: () = assert!(LOG_QUEUE_ORDINARY_BYTES < LOG_QUEUE_BYTES);
+const _: () = assert!(OWN_CERTIFICATE_LEFT.as_secs() > CERTIFICATE_WARNING.as_secs());

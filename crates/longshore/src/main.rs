@@ -16,7 +16,9 @@ mod ports;
 mod privileges;
 mod serve;
 mod source;
+mod state;
 mod stores;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -13,9 +13,20 @@ use sd_notify::NotifyState;
 use crate::Failure;
 use crate::limits::{MANAGER_QUEUE, STATUS_INTERVAL};
 
+/// A listener that was handed over.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) listener: TcpListener,
+    /// What the unit calls it (`FileDescriptorName=`), or the name of the unit.
+    pub(crate) name: Option<String>,
+}
+
 /// The listeners that were handed over; none where none were. Takes `LISTEN_FDS` out of the environment, so it comes
 /// before any thread.
-pub(crate) fn sockets() -> Result<Vec<TcpListener>, Failure> {
+pub(crate) fn sockets() -> Result<Vec<Socket>, Failure> {
+    // Taken away together with `LISTEN_FDS`.
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names: Vec<&str> = names.split(':').collect();
     let mut given = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..given.len() {
@@ -28,7 +39,10 @@ pub(crate) fn sockets() -> Result<Vec<TcpListener>, Failure> {
         let listener = given.take_tcp_listener(index).map_err(|error| refused(error.to_string()))?;
         let Some(listener) = listener else { continue };
         match rustix::net::sockopt::socket_acceptconn(&listener) {
-            Ok(true) => listeners.push(listener),
+            Ok(true) => {
+                let name = names.get(index).map(|&name| name.to_owned());
+                listeners.push(Socket { listener, name });
+            }
             Ok(false) => return Err(refused("nothing listens on it".to_owned())),
             Err(errno) => return Err(refused(errno.to_string())),
         }

@@ -4,27 +4,35 @@
 //! ([`life`](crate::life)).
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use longshore_accounts::{
     Authenticator, Entry, HashedAccounts, MemoryAccounts, Permissions, Secret, is_anonymous,
 };
-use longshore_server::{Config, Control, ListenError, ListenerOptions, Listeners, Policy, Server, Trees};
+use longshore_server::{
+    Config, Control, ListenError, ListenerTls, Listeners, Policy, Server, TlsOffer, Trees,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::announce::{Accounts, Announcement};
-use crate::config::{Settings, Tenancy};
-use crate::life::{Life, Signals};
+use crate::announce::{Accounts, Announcement, Certificate};
+use crate::config::{self, Listener, Settings, Tenancy};
+use crate::life::{Applied, Life, Signals};
 use crate::log::{Log, Opened};
+use crate::manager::Socket;
 use crate::privileges::Identity;
 use crate::source::Source;
 use crate::stores::{Stores, tree_name};
+use crate::tls::{InForce, Origin, Prepared, Surroundings};
 use crate::{Failure, cli, manager, password, ports};
 
 /// The account that may write, where none is named.
 const DEFAULT_USER: &str = "longshore";
+
+/// The port of FTP over TLS from the first byte on, and its name (IANA, service names and port numbers).
+const IMPLICIT_PORT: u16 = 990;
+const IMPLICIT_NAME: &str = "ftps";
 
 /// Who may come in, and how that is announced.
 struct People {
@@ -50,10 +58,15 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;
     let inside = runtime.enter();
-    let listeners = listeners(sockets, &settings, &source.arguments)?;
+    let (listeners, endpoints) = listeners(sockets, &settings, &source.arguments)?;
+    let user = settings.server.user.as_deref();
+    let identity = user.map(|user| Identity::find(user, settings.server.group.as_deref())).transpose()?;
+    let surroundings = Surroundings::new(&settings, &listeners.addresses(), identity.as_ref());
+    // Keys are often for root alone.
+    let prepared = Prepared::read(&settings.tls, &surroundings, None, SystemTime::now())?;
     let mut notes = Vec::new();
-    if let Some(user) = &settings.server.user {
-        Identity::find(user, settings.server.group.as_deref())?.assume()?;
+    if let (Some(identity), Some(user)) = (identity, user) {
+        identity.assume()?;
         notes.extend(unreadable_file(&source, user));
     }
     // From here on as the user who serves.
@@ -61,17 +74,23 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     let log = Log::start(Opened::open(&settings.log)?);
     // Asked for before anything is announced: a Ctrl-C from now on ends the server in order.
     let signals = Signals::receive()?;
-    let addresses = listeners.addresses();
-    let config = Config { accounts: people.authenticator.clone(), ..configuration(&settings, trees, &log) };
-    let server = Server::new(config).map_err(|error| Failure::new(error.to_string()))?;
+    let offer = prepared.as_ref().map_or(TlsOffer::Off, Prepared::offer);
+    let tls = prepared.map(|prepared| prepared.commit(&mut notes));
+    if let (Some(tls), Some(user)) = (&tls, user) {
+        notes.extend(tls.unreadable(user));
+    }
+    let applied = Applied { settings: settings.clone(), trees, accounts: people.authenticator };
+    let server =
+        Server::new(applied.configuration(offer, &log)).map_err(|error| Failure::new(error.to_string()))?;
     let control = server.control();
     control.trace(settings.log.trace.clone());
     notes.extend(descriptors_note(&settings, &control));
     if !log.is_announced() {
+        tls.iter().flat_map(InForce::described).for_each(|line| log.note(&line));
         notes.iter().for_each(|note| log.note(note));
     }
-    log.announce(&announcement(&addresses, &settings, people.writer.as_ref(), &source, notes));
-    let life = Life::new(source, &settings, stores, people.authenticator, control, log.clone());
+    log.announce(&announcement(&endpoints, tls.as_ref(), &settings, people.writer.as_ref(), &source, notes));
+    let life = Life::new(source, surroundings, applied, stores, tls, control, log.clone());
     drop(inside);
     runtime.block_on(async {
         tokio::spawn(life.watch(signals));
@@ -133,7 +152,12 @@ pub(crate) fn configured(settings: &Settings) -> Result<HashedAccounts, Failure>
         .map(|configured| Entry {
             networks: configured.networks.clone(),
             hours: configured.hours.clone(),
-            ..entry(&configured.name, &configured.tenancy, Secret::Hash(configured.hash.clone()))
+            certificates: configured.certificates.clone(),
+            ..entry(
+                &configured.name,
+                &configured.tenancy,
+                configured.hash.clone().map_or(Secret::Certificate, Secret::Hash),
+            )
         })
         .collect();
     entries.extend(settings.anonymous.as_ref().map(|tenancy| entry("anonymous", tenancy, Secret::Anonymous)));
@@ -159,7 +183,7 @@ fn user_name(name: &str) -> Result<String, Failure> {
     Ok(name.to_owned())
 }
 
-/// All but the accounts.
+/// All but the accounts and TLS.
 pub(crate) fn configuration(settings: &Settings, trees: Trees, log: &Log) -> Config {
     let (server, timeouts) = (&settings.server, settings.timeouts);
     Config {
@@ -181,7 +205,8 @@ pub(crate) fn configuration(settings: &Settings, trees: Trees, log: &Log) -> Con
 }
 
 fn announcement(
-    addresses: &[SocketAddr],
+    endpoints: &[Listener],
+    tls: Option<&InForce>,
     settings: &Settings,
     writer: Option<&Writer>,
     source: &Source,
@@ -199,44 +224,78 @@ fn announcement(
     let ports = &settings.server.passive_ports;
     let mut warnings = notes;
     warnings.extend(ports::ephemeral().and_then(|ephemeral| ports::warning(ports, &ephemeral)));
+    let certificate = tls.and_then(|tls| certificate(tls, settings));
     let announcement = Announcement {
         source: source.shown(settings),
-        addresses,
+        endpoints,
         anonymous: settings.anonymous.as_ref().is_some_and(|tenancy| !tenancy.disabled),
         accounts,
         clear_passwords: settings.server.allow_clear_passwords,
+        certificate: certificate.as_ref(),
         passive_ports: (*ports.start(), *ports.end()),
         warnings,
     };
     announcement.text()
 }
 
+fn certificate(tls: &InForce, settings: &Settings) -> Option<Certificate> {
+    let info = tls.infos().into_iter().next()?;
+    let (own, copy) = match tls.origin() {
+        Origin::Configured(_) => (false, None),
+        Origin::Kept { public, .. } => (true, public.clone()),
+        Origin::InMemory => (true, None),
+    };
+    let host = info.names.iter().find(|name| !name.starts_with('*')).cloned();
+    let need = settings.tls.rules.need.unwrap_or_default();
+    Some(Certificate { fingerprint: info.fingerprint, own, copy, host, need })
+}
+
 /// The sockets that were handed over, else those that the settings ask for.
 fn listeners(
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Socket>,
     settings: &Settings,
     arguments: &cli::Serve,
-) -> Result<Listeners, Failure> {
+) -> Result<(Listeners, Vec<Listener>), Failure> {
     let failed = |error: ListenError| Failure::new(error.to_string());
-    let mut listeners = Listeners::new();
+    let (mut listeners, mut endpoints) = (Listeners::new(), Vec::new());
     if !sockets.is_empty() {
         for socket in sockets {
-            listeners.adopt(socket, ListenerOptions::default()).map_err(failed)?;
+            let adopted = adopted(&socket, settings)?;
+            let address = listeners.adopt(socket.listener, adopted.options).map_err(failed)?;
+            endpoints.push(Listener { address, ..adopted });
         }
-        return Ok(listeners);
+        return Ok((listeners, endpoints));
     }
-    let addresses = &settings.server.listen;
+    let wanted = &settings.server.listen;
     // Where nobody chose the addresses, a machine without IPv6 is no error.
-    let by_default = arguments.config.is_none() && *addresses == cli::default_listen();
-    for &address in addresses {
-        match listeners.listen(address) {
-            Ok(_) => {}
+    let by_default = arguments.config.is_none() && *wanted == config::explicit(cli::default_listen());
+    for &Listener { address, options } in wanted {
+        match listeners.listen_with(address, options) {
+            Ok(address) => endpoints.push(Listener { address, options }),
             Err(ListenError::NotHere { .. } | ListenError::NoFamily { .. })
                 if by_default && address.is_ipv6() => {}
             Err(error) => return Err(failed(error)),
         }
     }
-    Ok(listeners)
+    Ok((listeners, endpoints))
+}
+
+/// What holds at a socket that was handed over: what the settings say of its address, else what its port or its name
+/// says.
+fn adopted(socket: &Socket, settings: &Settings) -> Result<Listener, Failure> {
+    let address = socket.listener.local_addr();
+    let address = address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+    if let Some(listener) = settings.server.listen.iter().find(|listener| listener.address == address) {
+        return Ok(*listener);
+    }
+    let implicit = address.port() == IMPLICIT_PORT || socket.name.as_deref() == Some(IMPLICIT_NAME);
+    if implicit && !settings.tls.offer {
+        return Err(Failure::new(format!(
+            "the service manager handed over {address} for TLS from the first byte on, and tls.offer is false"
+        ))
+        .hint("leave the socket out of the unit, or offer TLS"));
+    }
+    Ok(Listener::new(address, if implicit { ListenerTls::Implicit } else { ListenerTls::Explicit }))
 }
 
 /// Descriptors cost nothing until they are used: take as many as this user may have.

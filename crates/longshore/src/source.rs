@@ -2,12 +2,15 @@
 //!
 //! Read anew at every reload; flags and environment stay those of the start.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use longshore_accounts::Permissions;
+use longshore_accounts::{Permissions, TlsNeed};
+use longshore_server::ListenerTls;
+use longshore_server::tls::CertificateFiles;
 use longshore_storage::Durability;
 
-use crate::config::{Environment, Settings, Tenancy};
+use crate::config::{Environment, Listener, Settings, Tenancy};
 use crate::{Failure, cli};
 
 pub(crate) struct Source {
@@ -38,7 +41,7 @@ impl Source {
                 Settings { anonymous, ..parse("", "", &self.environment)? }
             }
         };
-        apply_flags(&mut settings, &self.arguments);
+        apply_flags(&mut settings, &self.arguments)?;
         Ok(settings)
     }
 }
@@ -75,10 +78,13 @@ fn one_directory(given: &Path) -> Result<PathBuf, Failure> {
     Ok(directory)
 }
 
-fn apply_flags(settings: &mut Settings, arguments: &cli::Serve) {
+fn apply_flags(settings: &mut Settings, arguments: &cli::Serve) -> Result<(), Failure> {
     let server = &mut settings.server;
-    if !arguments.listen.is_empty() {
-        server.listen.clone_from(&arguments.listen);
+    if !arguments.listen.is_empty() || !arguments.listen_implicit.is_empty() {
+        let listen = |tls| move |&address: &SocketAddr| Listener::new(address, tls);
+        let explicit = arguments.listen.iter().map(listen(ListenerTls::Explicit));
+        let implicit = arguments.listen_implicit.iter().map(listen(ListenerTls::Implicit));
+        server.listen = explicit.chain(implicit).collect();
     }
     if let Some(ports) = &arguments.passive_ports {
         server.passive_ports = ports.clone();
@@ -96,4 +102,35 @@ fn apply_flags(settings: &mut Settings, arguments: &cli::Serve) {
     limits.sessions = arguments.max_sessions.unwrap_or(limits.sessions);
     limits.sessions_per_address = arguments.max_sessions_per_address.unwrap_or(limits.sessions_per_address);
     settings.log.format = arguments.log_format.unwrap_or(settings.log.format);
+    apply_tls_flags(settings, arguments)
+}
+
+fn apply_tls_flags(settings: &mut Settings, arguments: &cli::Serve) -> Result<(), Failure> {
+    let tls = &mut settings.tls;
+    if let Some(chain) = &arguments.certificate {
+        let absolute = |path: &Path| {
+            std::path::absolute(path)
+                .map_err(|error| Failure::new(format!("{}: no such path: {error}", path.display())))
+        };
+        let key = arguments.key.as_ref().unwrap_or(chain);
+        // In place of all that the file names: the one certificate for everybody.
+        tls.certificates = vec![CertificateFiles::new(absolute(chain)?, absolute(key)?)];
+    }
+    if let Some(need) = arguments.require_tls {
+        tls.rules.need = Some(match need {
+            cli::RequireTls::Nothing => TlsNeed::Nothing,
+            cli::RequireTls::Login => TlsNeed::Login,
+            cli::RequireTls::Data => TlsNeed::Data,
+        });
+    }
+    let wanted = [
+        ("--certificate", arguments.certificate.is_some()),
+        ("--require-tls", arguments.require_tls.is_some_and(|need| need != cli::RequireTls::Nothing)),
+        ("--listen-implicit", !arguments.listen_implicit.is_empty()),
+    ];
+    match wanted.into_iter().find(|(_, wanted)| *wanted && !tls.offer) {
+        Some((flag, _)) => Err(Failure::new(format!("{flag} asks for TLS, and tls.offer is false"))
+            .hint("leave one of both away")),
+        None => Ok(()),
+    }
 }

@@ -111,6 +111,7 @@ fn without_a_file_it_ends_with_its_terminal() {
     let longshore = serve(&[root, "--user", USER, "--listen", "127.0.0.1:0"]);
     let mut python = Command::new("python3");
     python.args(["-c", TERMINAL]).arg(longshore.get_program()).args(longshore.get_args());
+    python.env(common::STATE, directory.file("state"));
     match python.env("LONGSHORE_PASSWORD", PASSWORD).status() {
         Ok(status) => assert!(status.success(), "{status}"),
         Err(_) => eprintln!("not run: there is no python3"),
@@ -170,7 +171,7 @@ fn a_reload_changes_all_but_those_who_are_there() {
     ));
     server.signal("HUP");
     server.wait_for("reloaded: ");
-    server.wait_for("server.listen has changed and takes a restart");
+    server.wait_for("server.listen or a [listener] has changed and takes a restart");
     data.write_all(b"whole").expect("it still takes data");
     drop(data);
     anna.expect(226);

@@ -60,6 +60,7 @@ fn without_a_name_the_password_is_made_and_printed_once() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_longshore"))
         .args(["serve", "--listen", "127.0.0.1:0", "--passive-ports", "32100-32199", "--log-format", "text"])
         .current_dir(directory.path())
+        .env(common::STATE, directory.file("state"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

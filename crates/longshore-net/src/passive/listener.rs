@@ -253,6 +253,11 @@ impl Seat {
         self.served
     }
 
+    /// Another connection will be taken.
+    pub(super) fn serve_again(&mut self) {
+        self.served = false;
+    }
+
     pub(super) fn surplus(&self) -> u32 {
         self.surplus
     }

@@ -76,6 +76,12 @@ impl Reservation {
         self.listener().lock().seat(self.key).surplus()
     }
 
+    /// Lets one more connection be taken after the one that was: for whoever finds out later that it was not the right
+    /// one. Connections that came in between were closed.
+    pub fn take_another(&mut self) {
+        self.listener().lock().seat(self.key).serve_again();
+    }
+
     /// Accepts what is pending, without waiting, and hands over this reservation's connection if
     /// it is there and alive.
     ///

@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use longshore_path::VirtualPath;
 
 use super::arrangement::Route;
-use super::information::help;
 use super::login::Login;
 use super::session::{Session, Stage, Then};
 use super::settings::{Pair, Restart};
@@ -26,6 +25,10 @@ impl Session {
             Command::Pass(password) => self.pass(pair, password),
             Command::Acct => self.answer(verb, Reply::new(Situation::AccountSuperfluous)),
             Command::Rein => self.rein(),
+            Command::Auth(mechanism) => self.auth(mechanism),
+            Command::Pbsz => self.pbsz(),
+            Command::Prot(level) => self.prot(level),
+            Command::Ccc => self.ccc(),
             Command::Quit => {
                 self.answer(verb, Reply::new(Situation::Goodbye));
                 self.close(Ending::Quit);
@@ -148,7 +151,7 @@ impl Session {
             Command::Opts(options) => self.opts(verb, options),
             Command::Syst => self.answer(verb, Reply::new(Situation::System)),
             Command::Help(name) => {
-                let reply = help(name.as_deref());
+                let reply = self.help(name.as_deref());
                 self.answer(verb, reply);
             }
             Command::Site(Site::Help) => self.answer(verb, Reply::new(Situation::HelpSite)),

@@ -77,6 +77,7 @@ impl Session {
             Stage::Idle => self.waiting.is_empty(),
             // A passive port or a login that is on its way answers nobody who is gone; a client that has only said its
             // last, and one that the server only wants to be rid of, may still hear.
+            Stage::AwaitTls { .. } => true,
             Stage::AwaitLogin { .. } | Stage::AwaitDelay { .. } | Stage::AwaitReservation { .. } => {
                 matches!(self.control, Control::Lost(Ending::Reset | Ending::Said(_)))
             }
@@ -93,7 +94,10 @@ impl Session {
     /// Says a 421 and ends.
     pub(super) fn say_goodbye(&mut self, reply: Reply) {
         let situation = reply.situation;
-        self.push(Output::Reply(reply));
+        // While TLS begins nobody could read it.
+        if !matches!(self.stage, Stage::AwaitTls { .. }) {
+            self.push(Output::Reply(reply));
+        }
         self.close(Ending::Said(situation));
     }
 

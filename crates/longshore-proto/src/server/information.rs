@@ -10,7 +10,7 @@ use super::session::{Session, Stage};
 use super::{QuotaStatus, StorageOutcome};
 use crate::command::Representation;
 use crate::reply::{Reply, Situation};
-use crate::verbs::{Legal, VERBS, Verb};
+use crate::verbs::{VERBS, Verb};
 
 impl Session {
     /// The answer to STAT without an argument (RFC 959 section 4.1.3), with the bytes that have moved so far.
@@ -29,6 +29,7 @@ impl Session {
             Representation::Image => "I",
         };
         lines.push(format!("TYPE {representation}, STRU F, MODE S"));
+        lines.push(self.shield.status());
         lines.push(match (&self.stage, self.arrangement.route()) {
             (Stage::Transfer(transfer), _) => {
                 format!(
@@ -72,8 +73,11 @@ impl Session {
     }
 
     pub(super) fn features(&self) -> Vec<Vec<u8>> {
-        let mut lines: Vec<Vec<u8>> =
-            VERBS.iter().filter_map(|row| row.feature).map(|feature| feature.as_bytes().to_vec()).collect();
+        let mut lines: Vec<Vec<u8>> = VERBS
+            .iter()
+            .filter(|row| self.offers(row.verb))
+            .filter_map(|row| row.feature.map(Vec::from))
+            .collect();
         let mut facts = Vec::new();
         self.settings.facts.write_feature(&mut facts);
         lines.push(facts);
@@ -97,18 +101,21 @@ fn quota_lines(quota: QuotaStatus) -> [Vec<u8>; 2] {
     [line(quota.bytes, quota.limit_bytes, "bytes"), line(quota.files, quota.limit_files, "files")]
 }
 
-/// The answer to HELP, or to HELP with a command.
-pub(super) fn help(name: Option<&[u8]>) -> Reply {
-    let offered = |verb: &Verb| verb.row().legal != Legal::NotOffered;
-    let Some(name) = name else {
-        let names: Vec<&str> = VERBS.iter().filter(|row| offered(&row.verb)).map(|row| row.name()).collect();
-        let lines = names.chunks(10).map(|names| names.join(" ").into_bytes()).collect();
-        return Reply::new(Situation::HelpList).with_lines(lines);
-    };
-    match Verb::find(name.trim_ascii()).filter(offered) {
-        Some(known) => {
-            Reply::new(Situation::HelpVerb).with("syntax", known.row().syntax).with("help", known.row().help)
+impl Session {
+    /// The answer to HELP, or to HELP with a command.
+    pub(super) fn help(&self, name: Option<&[u8]>) -> Reply {
+        let offered = |verb: &Verb| self.offers(*verb);
+        let Some(name) = name else {
+            let names: Vec<&str> =
+                VERBS.iter().filter(|row| offered(&row.verb)).map(|row| row.name()).collect();
+            let lines = names.chunks(10).map(|names| names.join(" ").into_bytes()).collect();
+            return Reply::new(Situation::HelpList).with_lines(lines);
+        };
+        match Verb::find(name.trim_ascii()).filter(offered) {
+            Some(known) => Reply::new(Situation::HelpVerb)
+                .with("syntax", known.row().syntax)
+                .with("help", known.row().help),
+            None => Reply::new(Situation::HelpUnknown).with("verb", name.to_vec()),
         }
-        None => Reply::new(Situation::HelpUnknown).with("verb", name.to_vec()),
     }
 }

@@ -8,7 +8,7 @@ use longshore_path::VirtualPath;
 
 use super::session::{Session, Stage};
 use super::settings::{Pair, Settings};
-use super::{Event, LoginOutcome, LoginRequest, OperationId, Output};
+use super::{Credential, Event, LoginOutcome, LoginRequest, OperationId, Output, TlsNeed};
 use crate::command::Secret;
 use crate::limits::{LOGIN_ATTEMPTS, LOGIN_DELAY_LIMIT_SECONDS, LOGIN_DELAY_SECONDS};
 use crate::reply::{Reply, Situation};
@@ -34,19 +34,41 @@ pub(super) struct LoggedIn {
 impl Session {
     pub(super) fn user(&mut self, name: Vec<u8>) {
         self.log_out();
-        let anonymous = name.eq_ignore_ascii_case(b"anonymous") || name.eq_ignore_ascii_case(b"ftp");
-        if !self.policy.clear_passwords && !anonymous {
-            let situation = Situation::ClearRefused;
+        if let Some(situation) = self.refusal_in_clear(&name) {
             self.push(Output::Event(Event::LoginRefused { user: name, situation }));
             return self.answer(Verb::User, Reply::new(situation));
+        }
+        if self.shield.has_certificate() {
+            return self.ask_login(Verb::User, name, Credential::Certificate);
         }
         self.login = Login::Out { user: Some(name) };
         self.answer(Verb::User, Reply::new(Situation::PasswordWanted));
     }
 
-    fn log_out(&mut self) {
+    /// Why nobody of this name may log in without TLS, before a password is asked for: 530.
+    fn refusal_in_clear(&self, name: &[u8]) -> Option<Situation> {
+        if self.shield.is_up() {
+            return None;
+        }
+        let anonymous = name.eq_ignore_ascii_case(b"anonymous") || name.eq_ignore_ascii_case(b"ftp");
+        let refused = !self.policy.clear_passwords && !anonymous;
+        match self.policy.tls.need {
+            TlsNeed::Login | TlsNeed::Data => Some(Situation::TlsNeeded),
+            TlsNeed::Nothing if refused && self.could_begin_tls() => Some(Situation::TlsNeeded),
+            TlsNeed::Nothing => refused.then_some(Situation::ClearRefused),
+        }
+    }
+
+    fn ask_login(&mut self, verb: Verb, user: Vec<u8>, credential: Credential) {
+        let id = self.new_id();
+        self.stage = Stage::AwaitLogin { id, user: user.clone(), verb };
+        self.push(Output::Login(id, LoginRequest { user, credential }));
+    }
+
+    pub(super) fn log_out(&mut self) {
         if let Login::In(_) = self.login {
             self.login = Login::Out { user: None };
+            self.shield.need = self.policy.tls.need;
             self.restart_login_timer();
             self.push(Output::Logout);
         }
@@ -56,33 +78,45 @@ impl Session {
         let Pair::User(user) = pair else {
             return self.answer(Verb::Pass, Reply::new(Situation::PassWithoutUser));
         };
-        let id = self.new_id();
-        self.stage = Stage::AwaitLogin { id, user: user.clone() };
-        self.push(Output::Login(id, LoginRequest { user, password }));
+        self.ask_login(Verb::Pass, user, Credential::Password(password));
     }
 
     pub(super) fn rein(&mut self) {
+        if self.rein_is_refused() {
+            return self.answer(Verb::Rein, Reply::new(Situation::ReinRefused));
+        }
         self.log_out();
         self.login = Login::Out { user: None };
         self.settings = Settings::default();
         let held = self.arrangement.close();
         self.let_go(held);
-        self.answer(Verb::Rein, Reply::new(Situation::Reset));
+        let output = self.rein_shield();
+        self.push(output);
     }
 
     pub(super) fn handle_login(&mut self, id: OperationId, outcome: LoginOutcome) {
-        let user = match &mut self.stage {
-            Stage::AwaitLogin { id: expected, user } if *expected == id => std::mem::take(user),
+        let (user, verb) = match &mut self.stage {
+            Stage::AwaitLogin { id: expected, user, verb } if *expected == id => {
+                (std::mem::take(user), *verb)
+            }
             _ => return,
         };
         match outcome {
-            LoginOutcome::Accepted { account, directory, quota } => {
+            LoginOutcome::Accepted { account, directory, quota, need } => {
                 self.stage = Stage::Idle;
                 self.timers.last_activity = self.now;
                 self.push(Output::Event(Event::LoggedIn { account: account.clone() }));
-                let reply = Reply::new(Situation::LoggedIn).with("account", account.clone().into_bytes());
+                let situation =
+                    if verb == Verb::User { Situation::LoggedInByCertificate } else { Situation::LoggedIn };
+                let reply = Reply::new(situation).with("account", account.clone().into_bytes());
                 self.login = Login::In(LoggedIn { account, directory, quota });
-                self.answer(Verb::Pass, reply);
+                self.shield.need = self.policy.tls.need.max(need);
+                self.answer(verb, reply);
+            }
+            LoginOutcome::Rejected { .. } if verb == Verb::User => {
+                self.stage = Stage::Idle;
+                self.login = Login::Out { user: Some(user) };
+                self.answer(verb, Reply::new(Situation::PasswordWanted));
             }
             LoginOutcome::Rejected { earlier } => {
                 self.timers.failed_logins += 1;
@@ -103,7 +137,12 @@ impl Session {
     pub(super) fn refuse_login(&mut self, user: Vec<u8>) {
         self.stage = Stage::Idle;
         let last = self.timers.failed_logins >= LOGIN_ATTEMPTS;
-        let situation = if last { Situation::LoginAttempts } else { Situation::LoginRejected };
+        let situation = match last {
+            true => Situation::LoginAttempts,
+            // Said for every reason, so that it tells of none.
+            false if self.could_begin_tls() => Situation::LoginRejectedInClear,
+            false => Situation::LoginRejected,
+        };
         self.push(Output::Event(Event::LoginRefused { user, situation }));
         if last {
             self.say_goodbye(Reply::new(situation).with("limit", u64::from(LOGIN_ATTEMPTS)));

@@ -18,6 +18,7 @@ mod commands;
 mod ending;
 mod information;
 mod login;
+mod protection;
 mod session;
 mod settings;
 mod timers;
@@ -39,6 +40,7 @@ use crate::time::UnixTime;
 use crate::verbs::{Direction, Failure, Verb};
 
 pub use arrangement::Route;
+pub use protection::{Protection, TlsEvent, TlsNeed, TlsOffer, TlsPolicy};
 pub use session::Session;
 
 /// A point in time: how long after some fixed moment of the driver's choice.
@@ -75,6 +77,10 @@ pub struct Policy {
     pub reservation_timeout: Duration,
     /// Without a byte of the transfer moving.
     pub stall_timeout: Duration,
+    /// From the beginning of TLS on the control connection to the end of its handshake.
+    pub handshake_timeout: Duration,
+    /// What is protected, and what must be.
+    pub tls: TlsPolicy,
     /// Whether the names that are not anonymous may send a password in clear over this connection.
     pub clear_passwords: bool,
     /// Whether data connections may go to other addresses than the control connection's (FXP).
@@ -93,6 +99,8 @@ impl Default for Policy {
             connect_timeout: Duration::from_secs(limits::CONNECT_TIMEOUT_SECONDS),
             reservation_timeout: Duration::from_secs(limits::RESERVATION_TIMEOUT_SECONDS),
             stall_timeout: Duration::from_secs(limits::STALL_TIMEOUT_SECONDS),
+            handshake_timeout: Duration::from_secs(limits::HANDSHAKE_TIMEOUT_SECONDS),
+            tls: TlsPolicy::default(),
             clear_passwords: true,
             foreign_addresses: false,
             passive_ports: 30000..=30999,
@@ -124,6 +132,8 @@ pub enum Input<'a> {
     Reset,
     /// The answer to [`Output::Login`].
     Login(OperationId, LoginOutcome),
+    /// The answer to [`Output::StartTls`].
+    Tls(OperationId, TlsEvent),
     /// The answer to [`Output::Storage`].
     Storage(OperationId, StorageOutcome),
     /// The answer to [`Output::Data`].
@@ -141,7 +151,13 @@ pub enum Input<'a> {
 pub enum Output {
     /// Send this.
     Reply(Reply),
-    /// Check a name and password. Answered by [`Input::Login`].
+    /// Begin TLS on the control connection. If a byte stands behind the line that was handed in last, nothing is done
+    /// and [`TlsEvent::BytesBehind`] is the answer; else this is sent, in clear, and all that follows is TLS. Answered
+    /// by [`Input::Tls`].
+    StartTls(OperationId, Option<Reply>),
+    /// Send this, the last that is protected; the control connection goes on in clear.
+    StopTls(Reply),
+    /// Check who logs in. Answered by [`Input::Login`].
     Login(OperationId, LoginRequest),
     /// Forget the account of the login before.
     Logout,
@@ -169,8 +185,17 @@ pub enum Takes {
 pub struct LoginRequest {
     /// As given with USER.
     pub user: Vec<u8>,
+    /// What is to show that it is true.
+    pub credential: Credential,
+}
+
+/// What shows that somebody is who they say they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
     /// As given with PASS.
-    pub password: Secret,
+    Password(Secret),
+    /// The certificate that was shown when TLS began. A rejection is no failed login: the password is asked for.
+    Certificate,
 }
 
 /// What became of a login.
@@ -184,6 +209,8 @@ pub enum LoginOutcome {
         directory: VirtualPath,
         /// Whether it has a quota, of which STAT tells.
         quota: bool,
+        /// What it needs to be protected; what the policy needs is needed besides.
+        need: TlsNeed,
     },
     /// No, for a reason that only the log learns.
     Rejected {
@@ -333,13 +360,24 @@ pub enum DataOp {
     /// Does the client's connection stand already? Answered by `Standing` or `NotYet`, without waiting.
     Probe,
     /// Have the data connection. Answered by `Established` or `NotEstablished`.
-    Establish(Route),
+    Establish(Channel),
     /// Move the bytes. Answered by `Finished`.
     Move(TransferJob),
     /// How many bytes has `Move` moved? Answered by `Progress` before any further line is handed in.
     Progress,
     /// End `Establish` or `Move`, which then answers.
     Cancel,
+}
+
+/// The data connection that a transfer wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// How it comes about.
+    pub route: Route,
+    /// Which way its bytes will go.
+    pub direction: Direction,
+    /// Whether TLS begins on it before anything else.
+    pub protection: Protection,
 }
 
 /// What happens to the data connection.
@@ -371,7 +409,7 @@ pub enum DataEvent {
 }
 
 /// Why there is no data connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
     /// [`DataOp::Cancel`] came before anybody fitting did.
     Cancelled {
@@ -382,6 +420,14 @@ pub enum ConnectFailure {
     Refused,
     /// Active: no way there, or no answer.
     Unreachable,
+    /// [`DataOp::Cancel`] came while its TLS had not begun.
+    HandshakeCancelled,
+    /// Its first bytes were no TLS.
+    NotTls,
+    /// TLS failed; why.
+    HandshakeFailed(String),
+    /// TLS came about, and does not prove that it is the client's, which it must; why.
+    NotResumed(String),
 }
 
 /// How a transfer ended.
@@ -399,6 +445,12 @@ pub enum End {
     Storage(Failure),
     /// The file became shorter than it was when it was opened.
     Shrank,
+    /// TLS broke, or the client ended it by an alert.
+    TlsBroken,
+    /// The client's direction ended without close_notify, and that is not taken for an end.
+    NoCloseNotify,
+    /// A connection that is to be in clear brought nothing but the beginning of TLS.
+    TlsUnexpected,
 }
 
 /// One transfer as a value: nothing of the session is read after it has begun.
@@ -420,6 +472,8 @@ pub struct TransferJob {
     pub structure: Structure,
     /// MODE.
     pub mode: Mode,
+    /// PROT.
+    pub protection: Protection,
     /// Give up after so long without a byte.
     pub stall_timeout: Duration,
     /// What is sent.
@@ -509,6 +563,8 @@ pub enum Ending {
     Closed,
     /// The connection broke.
     Reset,
+    /// TLS did not come about on the control connection.
+    TlsFailed,
     /// We ended it and said why with this 421.
     Said(Situation),
 }

@@ -17,13 +17,14 @@ use longshore_path::{PathError, VirtualPath};
 use super::arrangement::{Arrangement, Held};
 use super::ending::Control;
 use super::login::Login;
+use super::protection::Shield;
 use super::settings::{Pair, Restart, Settings};
 use super::timers::Timers;
 use super::transfer::{Stop, Transfer};
 use super::waiting::{Received, Waiting};
 use super::{
     Connection, DataEvent, DataOp, Ending, Input, Moment, OperationId, Output, Policy, StorageOp,
-    StorageOutcome, Takes,
+    StorageOutcome, Takes, TlsOffer,
 };
 use crate::command::{self, Command, Parsed};
 use crate::limits::LINE_LIMIT_BYTES;
@@ -39,19 +40,27 @@ pub struct Session {
     pub(super) now: Moment,
     pub(super) login: Login,
     pub(super) settings: Settings,
+    pub(super) shield: Shield,
     pub(super) arrangement: Arrangement,
     pub(super) stage: Stage,
     pub(super) waiting: Waiting,
     pub(super) control: Control,
     /// When something last happened, and when the login began.
     pub(super) timers: Timers,
-    outputs: VecDeque<Output>,
-    next_id: u64,
-    held: bool,
+    out: Outbox,
     /// Whether ABOR found something to stop when it was read; its answer comes later.
     stopped_something: bool,
     /// The server wants to end: when nothing is left to do, this session does.
     pub(super) draining: bool,
+}
+
+/// What is to be given out.
+#[derive(Debug, Default)]
+struct Outbox {
+    queue: VecDeque<Output>,
+    next_id: u64,
+    /// No command begins meanwhile.
+    held: bool,
 }
 
 /// What the running command waits for.
@@ -59,8 +68,10 @@ pub struct Session {
 pub(super) enum Stage {
     /// Nothing runs.
     Idle,
-    /// The answer to a login.
-    AwaitLogin { id: OperationId, user: Vec<u8> },
+    /// TLS on the control connection; `greet` when the greeting comes behind it.
+    AwaitTls { id: OperationId, until: Moment, greet: bool },
+    /// The answer to a login by PASS, or by USER and a certificate.
+    AwaitLogin { id: OperationId, user: Vec<u8>, verb: Verb },
     /// A refusal of a login that is held back.
     AwaitDelay { until: Moment, user: Vec<u8> },
     /// A passive port.
@@ -97,24 +108,29 @@ pub(super) enum Then {
 impl Session {
     /// Begins: the greeting is the first output.
     pub fn new(policy: Arc<Policy>, connection: Connection, now: Moment) -> Session {
+        let shield = Shield::new(&policy.tls);
+        let implicit = policy.tls.offer == TlsOffer::Implicit;
         let mut session = Session {
             policy,
             connection,
             now,
             login: Login::Out { user: None },
             settings: Settings::default(),
+            shield,
             arrangement: Arrangement::default(),
             stage: Stage::Idle,
             waiting: Waiting::default(),
             control: Control::Open { first_line: true },
             timers: Timers { last_activity: now, login_began: now, grace_ends: None, failed_logins: 0 },
-            outputs: VecDeque::new(),
-            next_id: 0,
-            held: false,
+            out: Outbox::default(),
             stopped_something: false,
             draining: false,
         };
-        session.push(Output::Reply(Reply::new(Situation::Greeting)));
+        if implicit {
+            session.begin_implicit();
+        } else {
+            session.push(Output::Reply(Reply::new(Situation::Greeting)));
+        }
         session
     }
 
@@ -130,6 +146,7 @@ impl Session {
             Input::EndOfInput => self.lose_control(Ending::Closed),
             Input::Reset => self.lose_control(Ending::Reset),
             Input::Login(id, outcome) => self.handle_login(id, outcome),
+            Input::Tls(id, event) => self.handle_tls(id, event),
             Input::Storage(id, outcome) => self.handle_storage(id, outcome),
             Input::Data(id, event) => self.handle_data(id, event),
             Input::Timeout => self.handle_timeout(),
@@ -145,14 +162,14 @@ impl Session {
         reason = "no iterator: whoever drives it hands in what happened between two calls"
     )]
     pub fn next(&mut self) -> Option<Output> {
-        let mut output = self.outputs.pop_front();
-        while output.is_none() && !self.held && self.run_waiting() {
+        let mut output = self.out.queue.pop_front();
+        while output.is_none() && !self.out.held && self.run_waiting() {
             self.close_if_done();
-            output = self.outputs.pop_front();
+            output = self.out.queue.pop_front();
         }
         // A session that waits keeps no queue it does not need.
-        if output.is_none() && self.outputs.capacity() > 8 {
-            self.outputs.shrink_to(4);
+        if output.is_none() && self.out.queue.capacity() > 8 {
+            self.out.queue.shrink_to(4);
         }
         output
     }
@@ -160,12 +177,13 @@ impl Session {
     /// While held, no command that waits begins: for a driver whose client does not read its answers, or whose turn
     /// is over. What runs goes on.
     pub fn hold(&mut self, held: bool) {
-        self.held = held;
+        self.out.held = held;
     }
 
     /// Whether lines may be handed in now.
     pub fn takes(&self) -> Takes {
-        if self.waiting.is_full() { Takes::Nothing } else { Takes::Lines }
+        let begins_tls = matches!(self.stage, Stage::AwaitTls { .. });
+        if self.waiting.is_full() || begins_tls { Takes::Nothing } else { Takes::Lines }
     }
 
     /// Whether the session has ended and [`Output::Close`] was given out (or is about to be).
@@ -177,6 +195,10 @@ impl Session {
         let Control::Open { first_line } = self.control else {
             return;
         };
+        // Nobody hands one in meanwhile; if somebody does, it must not be taken for one that came through TLS.
+        if matches!(self.stage, Stage::AwaitTls { .. }) {
+            return;
+        }
         self.timers.last_activity = self.now;
         if let (true, Line::TooLong) = (first_line, &line) {
             // A browser chooses the length of its first line, and what comes behind it may look like commands.
@@ -237,6 +259,11 @@ impl Session {
         self.stopped_something |= matches!(self.stage, Stage::Transfer(_));
         self.stopped_something |= self.waiting.abort();
         self.stop_transfer(Stop::Abort);
+    }
+
+    /// Whether no command stands behind the one that runs.
+    pub(super) fn nothing_waits(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Begins the next command that waits; whether there was one.
@@ -398,12 +425,12 @@ impl Session {
     }
 
     pub(super) fn new_id(&mut self) -> OperationId {
-        self.next_id += 1;
-        OperationId(self.next_id)
+        self.out.next_id += 1;
+        OperationId(self.out.next_id)
     }
 
     pub(super) fn push(&mut self, output: Output) {
-        self.outputs.push_back(output);
+        self.out.queue.push_back(output);
     }
 
     /// Asks storage and waits.

@@ -2,10 +2,10 @@
 //!
 //! Not inside: a clock. Time comes in with every [`Input`](super::Input).
 
-use super::Moment;
 use super::login::Login;
 use super::session::{Session, Stage};
 use super::transfer::Stop;
+use super::{Ending, Moment};
 use crate::reply::{Reply, Situation};
 
 /// Since when, and until when.
@@ -23,14 +23,14 @@ impl Session {
     pub fn deadline(&self) -> Option<Moment> {
         let login = match (&self.login, &self.stage) {
             (_, Stage::Closed) => return None,
-            // A refusal that is held back is said before the time is looked at.
-            (_, Stage::AwaitDelay { .. }) => None,
+            // A refusal that is held back is said before the time is looked at, and TLS has a time of its own.
+            (_, Stage::AwaitDelay { .. } | Stage::AwaitTls { .. }) => None,
             (Login::Out { .. }, _) => Some(self.timers.login_began + self.policy.login_timeout),
             (Login::In(_), _) => None,
         };
         let stage = match &self.stage {
             Stage::Idle => Some(self.timers.last_activity + self.policy.idle_timeout),
-            Stage::AwaitDelay { until, .. } => Some(*until),
+            Stage::AwaitDelay { until, .. } | Stage::AwaitTls { until, .. } => Some(*until),
             Stage::Transfer(transfer) => transfer.deadline(),
             _ => None,
         };
@@ -45,13 +45,16 @@ impl Session {
     }
 
     pub(super) fn handle_timeout(&mut self) {
+        if self.handshake_is_overdue(self.now) {
+            return self.close(Ending::TlsFailed);
+        }
         if !self.arrangement_is_in_use() {
             let held = self.arrangement.expire(self.now);
             self.let_go(held);
         }
         if matches!(self.login, Login::Out { .. })
             && self.timers.login_began + self.policy.login_timeout <= self.now
-            && !matches!(self.stage, Stage::AwaitDelay { .. })
+            && !matches!(self.stage, Stage::AwaitDelay { .. } | Stage::AwaitTls { .. })
         {
             let seconds = self.policy.login_timeout.as_secs();
             return self.say_goodbye(Reply::new(Situation::LoginTimeout).with("seconds", seconds));

@@ -15,8 +15,8 @@ use super::arrangement::Route;
 use super::session::{Session, Stage};
 use super::settings::Restart;
 use super::{
-    ConnectFailure, DataEvent, DataOp, End, Event, ListingFormat, Moment, OperationId, Output, Plan,
-    StorageOp, StorageOutcome, TransferJob, UploadStart,
+    Channel, ConnectFailure, DataEvent, DataOp, End, Event, ListingFormat, Moment, OperationId, Output, Plan,
+    Protection, StorageOp, StorageOutcome, TransferJob, UploadStart,
 };
 use crate::command::Representation;
 use crate::listing::Pattern;
@@ -30,6 +30,7 @@ pub(super) struct Transfer {
     direction: Direction,
     path: VirtualPath,
     offset: u64,
+    protection: Protection,
     plan: Plan,
     /// For a listing: what to try when no file has the literal name.
     wildcard: Option<Wildcard>,
@@ -142,6 +143,9 @@ impl Session {
                 let seconds = self.policy.reservation_timeout.as_secs();
                 Reply::new(situation).with("verb", verb.name()).with("seconds", seconds)
             }
+            (Ok(_), _) if self.lacks_protection() => {
+                Reply::new(Situation::ProtectionNeeded).with("verb", verb.name())
+            }
             (Ok(_), Restart::At(offset)) if self.settings.representation == Representation::Ascii => {
                 Reply::new(Situation::RestartInText).with("offset", offset).with("verb", verb.name())
             }
@@ -176,6 +180,7 @@ impl Session {
             direction: verb.row().transfer.expect("only transfers come here"),
             path,
             offset,
+            protection: self.shield.data,
             plan,
             wildcard,
             route,
@@ -334,7 +339,8 @@ impl Transfer {
         self.marked = true;
         session.arrangement.use_up();
         let id = session.new_id();
-        session.push(Output::Data(id, DataOp::Establish(self.route)));
+        let channel = Channel { route: self.route, direction: self.direction, protection: self.protection };
+        session.push(Output::Data(id, DataOp::Establish(channel)));
         self.step = Step::Connecting { id, deadline: session.now + session.policy.connect_timeout };
         self
     }
@@ -354,7 +360,7 @@ impl Transfer {
             }
             (Step::Connecting { id: expected, .. }, event) if *expected == id => match event {
                 DataEvent::NotEstablished(failure) => {
-                    let reply = self.no_connection(session, failure);
+                    let reply = self.no_connection(session, &failure);
                     if let Route::Passive { .. } = self.route {
                         let id = session.new_id();
                         session.push(Output::Data(id, DataOp::Release));
@@ -413,6 +419,7 @@ impl Transfer {
             representation: session.settings.representation,
             structure: session.settings.structure,
             mode: session.settings.mode,
+            protection: self.protection,
             stall_timeout: session.policy.stall_timeout,
             plan: self.plan.clone(),
         }
@@ -438,25 +445,34 @@ impl Transfer {
         None
     }
 
-    fn no_connection(&self, session: &Session, failure: ConnectFailure) -> Reply {
+    fn no_connection(&self, session: &Session, failure: &ConnectFailure) -> Reply {
         let ports = &session.policy.passive_ports;
         let range = format!("{}-{}", ports.start(), ports.end());
+        let detail = match failure {
+            ConnectFailure::HandshakeFailed(why) | ConnectFailure::NotResumed(why) => why.clone(),
+            _ => String::new(),
+        };
         let situation = match (failure, self.stop) {
             (_, Some(Stop::Abort)) => Situation::TransferAborted,
             (_, Some(Stop::ControlLost)) => Situation::ControlLost,
             (_, Some(Stop::Shutdown)) => Situation::TransferShutdown,
             (ConnectFailure::Refused, _) => Situation::ActiveRefused,
             (ConnectFailure::Unreachable, _) => Situation::ActiveUnreachable,
+            (ConnectFailure::HandshakeCancelled, _) => Situation::DataTlsSilent,
+            (ConnectFailure::NotTls, _) => Situation::DataNotTls,
+            (ConnectFailure::HandshakeFailed(_), _) => Situation::DataTlsFailed,
+            (ConnectFailure::NotResumed(_), _) => Situation::DataNotResumed,
             (ConnectFailure::Cancelled { strangers }, _) => match self.route {
                 Route::Active { .. } => Situation::ActiveSilent,
-                Route::Passive { .. } if strangers > 0 => Situation::OnlyStrangers,
+                Route::Passive { .. } if *strangers > 0 => Situation::OnlyStrangers,
                 Route::Passive { .. } => Situation::NoConnection,
             },
         };
         let reply = Reply::new(situation)
             .with("seconds", session.policy.connect_timeout.as_secs())
             .with("bytes", 0_u64)
-            .with("range", range);
+            .with("range", range)
+            .with("detail", detail);
         match self.route {
             Route::Passive { port } => {
                 reply.with("port", port).with("address", session.connection.peer.ip().to_string())
@@ -475,6 +491,8 @@ impl Transfer {
         let kept = match reply.situation {
             Situation::UploadReset => Situation::UploadResetKept,
             Situation::UploadStalled => Situation::UploadStalledKept,
+            Situation::UploadTlsBroken => Situation::UploadTlsBrokenKept,
+            Situation::UploadNoCloseNotify => Situation::UploadNoCloseNotifyKept,
             _ => return reply,
         };
         match resumable {
@@ -496,6 +514,14 @@ impl Transfer {
             End::Stalled if receives => Situation::UploadStalled,
             End::Stalled if self.can_go_on(session) => Situation::Stalled,
             End::Stalled => Situation::StalledAnew,
+            End::TlsBroken if receives => Situation::UploadTlsBroken,
+            End::NoCloseNotify if receives => Situation::UploadNoCloseNotify,
+            End::TlsUnexpected if receives => Situation::UploadTlsUnexpected,
+            // How the client's direction ended is nothing to a download but that it was too early.
+            End::TlsBroken | End::NoCloseNotify | End::TlsUnexpected => match self.can_go_on(session) {
+                true => Situation::TlsBroken,
+                false => Situation::TlsBrokenAnew,
+            },
             End::Cancelled => match self.stop {
                 Some(Stop::Shutdown) => Situation::TransferShutdown,
                 Some(Stop::ControlLost) => Situation::ControlLost,

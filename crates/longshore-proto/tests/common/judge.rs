@@ -3,24 +3,28 @@
 //! Not inside: what a command should answer beyond that. The judge knows the session only by its inputs and
 //! outputs.
 
+mod beginning;
+mod resting;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use longshore_proto::command::{self, Command};
-use longshore_proto::limits::{URGENT_EXTRA_FACTOR, WAITING_LIMIT_BYTES, WAITING_LIMIT_COMMANDS};
 use longshore_proto::line::Line;
 use longshore_proto::reply::{English, Reply, Situation};
 use longshore_proto::server::{
-    DataEvent, DataOp, End, LoginOutcome, Moment, OperationId, Output, Session, StorageOp, StorageOutcome,
-    Takes,
+    DataEvent, DataOp, End, Ending, Event, LoginOutcome, OperationId, Output, Policy, StorageOp,
+    StorageOutcome, TlsEvent,
 };
 use longshore_proto::verbs::Verb;
 
+use super::guard::{Control, Guard};
 use super::known::{Asked, Data, File, Kind, Waiting};
 use super::model::{Model, is_transfer, is_upload};
 
 /// Watches one session.
 #[derive(Debug, Default)]
 pub struct Judge {
+    guard: Guard,
     unanswered: VecDeque<Waiting>,
     /// NOOP or STAT that must be answered before all others, and before the next line.
     overtaker: Option<Verb>,
@@ -59,6 +63,10 @@ pub struct Judge {
 }
 
 impl Judge {
+    pub fn new(policy: &Policy) -> Judge {
+        Judge { guard: Guard::new(policy), ..Judge::default() }
+    }
+
     fn demand(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
             self.violations.push(what());
@@ -76,9 +84,12 @@ impl Judge {
 
     /// A line is about to be handed in.
     pub fn line(&mut self, line: Line<'_>) {
+        let begins = self.guard.begins();
+        self.demand(!begins, || format!("{line:?} was taken while TLS begins"));
         if self.quitting || self.lost || self.closed {
             return;
         }
+        let mut mechanism = None;
         let (asked, bytes) = match line {
             Line::TooLong => (Asked::TooLong, 0),
             Line::Nul => (Asked::Nul, 0),
@@ -88,6 +99,9 @@ impl Judge {
                     if light && self.unanswered.len() == 1 && self.unanswered[0].marked {
                         self.overtaker = Some(parsed.verb);
                         return;
+                    }
+                    if let Ok(Command::Auth(named)) = parsed.command {
+                        mechanism = Some(named);
                     }
                     (Asked::Verb(parsed.verb), bytes.len())
                 }
@@ -106,6 +120,7 @@ impl Judge {
         }
         self.unanswered.push_back(Waiting {
             asked,
+            mechanism,
             bytes,
             aborted: false,
             begun: false,
@@ -181,20 +196,54 @@ impl Judge {
             });
         }
         match output {
-            Output::Reply(reply) => self.reply(reply),
-            Output::Login(id, _) => self.begin(*id, Kind::Login),
-            Output::Logout => self.logged_in = false,
+            Output::Reply(reply) => {
+                let objection = self.guard.objection(reply.situation);
+                self.violations.extend(objection);
+                self.reply(reply);
+            }
+            Output::StartTls(id, reply) => self.start_tls(*id, reply.as_ref()),
+            Output::StopTls(reply) => {
+                let objection = self.guard.stop(reply.situation);
+                self.violations.extend(objection);
+                self.reply(reply);
+            }
+            Output::Login(id, request) => {
+                self.begin(*id, Kind::Login);
+                let verb = self.unanswered.front().and_then(Waiting::verb);
+                let objection = self.guard.login(verb, &request.credential);
+                self.violations.extend(objection);
+            }
+            Output::Logout => {
+                self.logged_in = false;
+                self.guard.logged_out();
+            }
             Output::Storage(id, op) => self.storage(*id, op),
             Output::Data(id, op) => self.data(*id, op),
-            Output::Event(_) => {}
+            Output::Event(event) => self.event(event),
             Output::Close => self.close(),
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        if let Event::Ended { why } = event {
+            let broken = self.guard.control == Control::Broken || self.guard.begins() && self.guard.woken;
+            self.demand(broken == (*why == Ending::TlsFailed), || {
+                format!("ended for {why:?}, and TLS failed: {broken}")
+            });
         }
     }
 
     fn close(&mut self) {
         self.closed = true;
+        let begins = self.guard.begins();
+        if begins {
+            self.finish_auth();
+        }
         let left = matches!(self.model.previous, Some(Situation::Goodbye)) && self.quitting;
-        let reason = self.farewell.is_some() || self.lost || left;
+        // While TLS begins there is no way to say why.
+        let speechless =
+            begins && (self.drained || self.guard.woken) || self.guard.control == Control::Broken;
+        let reason = self.farewell.is_some() || self.lost || left || speechless;
         self.demand(reason, || "closed without a 421, a QUIT or the end of input".to_owned());
         let cut = self.unanswered.front().is_some_and(|front| front.marked);
         self.demand(!cut, || "closed in the middle of a transfer".to_owned());
@@ -204,7 +253,8 @@ impl Judge {
         self.demand(!orderly || unanswered == 0, || {
             format!("the end of input left {unanswered} commands unanswered")
         });
-        let done = self.under_way.iter().all(|(_, kind)| matches!(kind, Kind::Login | Kind::Reserve));
+        let done =
+            self.under_way.iter().all(|(_, kind)| matches!(kind, Kind::Tls | Kind::Login | Kind::Reserve));
         let under_way = format!("{:?}", self.under_way);
         self.demand(done, || format!("closed while {under_way} was under way"));
     }
@@ -240,6 +290,7 @@ impl Judge {
         let file = self.file;
         match op {
             StorageOp::OpenRetrieve { .. } | StorageOp::OpenListing { .. } | StorageOp::OpenUpload { .. } => {
+                self.guard.begin_transfer();
                 let fits = running.is_some_and(is_transfer) && !marked && file == File::Nothing;
                 self.demand(fits, || format!("{op:?} for {running:?}, marked: {marked}, {file:?}"));
             }
@@ -283,8 +334,10 @@ impl Judge {
                 self.demand(holds && !marked, || format!("Probe, holding: {holds}, marked: {marked}"));
                 self.begin(id, Kind::Probe);
             }
-            DataOp::Establish(_) => {
+            DataOp::Establish(channel) => {
                 self.demand(marked, || "Establish before the mark".to_owned());
+                let wanted = self.guard.transfer();
+                self.demand(channel.protection == wanted, || format!("{channel:?} instead of {wanted:?}"));
                 self.begin(id, Kind::Establish);
             }
             DataOp::Move(job) => {
@@ -295,6 +348,8 @@ impl Judge {
                 self.demand(fits, || format!("{job:?} for {asked:?}, marked: {marked}, {data:?}"));
                 let offset = self.model.offset(job.verb);
                 self.demand(job.offset == offset, || format!("{job:?} instead of from {offset}"));
+                let wanted = self.guard.transfer();
+                self.demand(job.protection == wanted, || format!("{job:?} instead of {wanted:?}"));
                 self.begin(id, Kind::Move);
                 if !is_upload(job.verb) {
                     self.file = File::Nothing;
@@ -321,6 +376,9 @@ impl Judge {
         self.answered(id);
         self.logged_in = matches!(outcome, LoginOutcome::Accepted { .. });
         self.banned = matches!(outcome, LoginOutcome::Banned { .. });
+        if let LoginOutcome::Accepted { need, .. } = outcome {
+            self.guard.logged_in(*need);
+        }
     }
 
     /// An answer is about to be handed in.
@@ -391,6 +449,10 @@ impl Judge {
         let Some(mut front) = self.unanswered.pop_front() else {
             return self.violations.push(format!("{} answers nothing", situation.id()));
         };
+        self.guard.said(situation);
+        let welcome = matches!(situation, Situation::LoggedIn | Situation::LoggedInByCertificate);
+        let logged_in = self.logged_in;
+        self.demand(!welcome || logged_in, || format!("{} and nobody is logged in", situation.id()));
         let waits = self.held && !std::mem::replace(&mut front.begun, true);
         self.demand(!waits, || format!("{} answers what is held back", situation.id()));
         let (verb, fits) = match front.asked {
@@ -424,6 +486,9 @@ impl Judge {
         });
         if situation == Situation::Shutdown && !self.shut_down {
             let drained = self.drained;
+            // An AUTH, behind which this could not be read, is answered with it.
+            let auth = front.as_ref().is_some_and(|front| front.verb() == Some(Verb::Auth));
+            let unanswered = unanswered - usize::from(auth);
             self.demand(drained, || "session.shutdown, and nobody wants to end".to_owned());
             self.demand(unanswered == 0, || format!("the drain left {unanswered} commands unanswered"));
         }
@@ -452,9 +517,9 @@ impl Judge {
             let idle = self.under_way.is_empty() && self.file == File::Nothing;
             let (under_way, file) = (format!("{:?}", self.under_way), self.file);
             self.demand(idle, || format!("{} while {under_way}, {file:?}", situation.id()));
-            let begun = matches!(situation.code(), 226 | 250 | 426);
+            let begun = matches!(situation.code(), 226 | 250 | 426 | 522);
             self.demand(front.marked || !begun, || format!("{} without a mark", situation.id()));
-            let refusal = matches!(situation.code(), 500..=504 | 530 | 550 | 554 | 555);
+            let refusal = matches!(situation.code(), 500..=504 | 521 | 530 | 550 | 554 | 555);
             self.demand(!front.marked || !refusal, || format!("{} after the mark", situation.id()));
             self.must_release = verb.is_some_and(is_upload) && self.holds;
             self.data = Data::Nothing;
@@ -479,69 +544,5 @@ impl Judge {
             && others.first().is_none_or(|first| first.starts_with(&format!("{code}-")))
             && others.iter().skip(1).all(|line| line.starts_with(' '));
         self.demand(fits, || format!("a reply of a wrong form: {text:?}"));
-    }
-
-    /// All outputs were taken and all that could be answered was: the session waits.
-    pub fn rest(&mut self, session: &Session) {
-        if let Some(verb) = self.overtaker.take() {
-            self.violations.push(format!("{} was not answered at once", verb.name()));
-        }
-        let must_release = std::mem::take(&mut self.must_release);
-        self.demand(!must_release, || "a refused upload left the data connection open".to_owned());
-        let gone = self.farewell.is_none() || self.closed;
-        self.demand(gone, || "a 421 without Close".to_owned());
-        let closed = self.closed;
-        self.demand(closed == session.is_closed(), || format!("Close was said: {closed}"));
-        if closed {
-            self.demand(session.deadline().is_none(), || "a deadline after Close".to_owned());
-            return;
-        }
-        let busy = !self.unanswered.is_empty();
-        self.demand(busy || !self.drained, || "goes on although the server drains".to_owned());
-        let banned = self.banned;
-        self.demand(!banned, || "goes on although its address is banned".to_owned());
-        if self.under_way.is_empty() {
-            let deadline = session.deadline();
-            self.demand(deadline.is_some(), || "waits for nothing, for ever".to_owned());
-            let held_back =
-                self.unanswered.front().is_some_and(|front| front.asked == Asked::Verb(Verb::Pass));
-            let idle = self.unanswered.is_empty() || held_back || self.held;
-            let unanswered = self.unanswered.len();
-            self.demand(idle, || format!("{unanswered} commands wait for nothing"));
-        }
-        self.check_back_pressure(session);
-    }
-
-    fn check_back_pressure(&mut self, session: &Session) {
-        let commands = self.unanswered.len().saturating_sub(1);
-        let bytes: usize = self.unanswered.iter().skip(1).map(|waiting| waiting.bytes).sum();
-        let factor = if self.urgent { URGENT_EXTRA_FACTOR } else { 1 };
-        // While held the first of them may not have begun either.
-        let first = self.unanswered.front().filter(|_| self.held);
-        let most = commands + usize::from(first.is_some());
-        let most_bytes = bytes + first.map_or(0, |first| first.bytes);
-        let few = most < WAITING_LIMIT_COMMANDS && most_bytes < WAITING_LIMIT_BYTES;
-        let many = commands >= WAITING_LIMIT_COMMANDS * factor || bytes >= WAITING_LIMIT_BYTES * factor;
-        let takes = session.takes() == Takes::Lines;
-        let ending = self.quitting || self.lost;
-        self.demand(!few || takes, || format!("takes nothing, though only {commands} of {bytes} bytes wait"));
-        self.demand(!many || !takes || ending, || {
-            format!("takes lines, though {commands} of {bytes} bytes wait")
-        });
-    }
-
-    /// A time-out is about to be handed in.
-    pub fn wake(&mut self) {
-        self.waking = true;
-    }
-
-    /// A time-out was handed in and all that came of it carried out.
-    pub fn woken(&mut self, session: &Session, now: Moment) {
-        self.waking = false;
-        // One time-out may make another due, but a driver must not turn in circles.
-        let late = session.deadline().filter(|at| *at <= now);
-        self.wakes = if late.is_some() { self.wakes + 1 } else { 0 };
-        let turns = self.wakes >= 3;
-        self.demand(!turns, || format!("after three time-outs at {now:?} the next is due at {late:?}"));
     }
 }

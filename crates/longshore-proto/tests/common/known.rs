@@ -2,12 +2,14 @@
 //!
 //! Not inside: what is right; that is `judge`.
 
+use longshore_proto::command::AuthMechanism;
 use longshore_proto::server::End;
 use longshore_proto::verbs::Verb;
 
 /// A kind of operation: at most one of a family is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    Tls,
     Login,
     Storage,
     Commit,
@@ -24,6 +26,7 @@ impl Kind {
             Kind::Login => 0,
             Kind::Storage | Kind::Commit | Kind::Abandon => 1,
             Kind::Reserve | Kind::Probe | Kind::Establish | Kind::Move => 2,
+            Kind::Tls => 3,
         }
     }
 }
@@ -41,6 +44,8 @@ pub enum Asked {
 #[derive(Debug)]
 pub struct Waiting {
     pub asked: Asked,
+    /// What AUTH named.
+    pub mechanism: Option<AuthMechanism>,
     pub bytes: usize,
     /// An ABOR was read behind it before its mark, or the input ended before it began.
     pub aborted: bool,

@@ -12,6 +12,7 @@
 )]
 
 mod files;
+mod guard;
 mod judge;
 mod known;
 mod model;
@@ -22,4 +23,4 @@ pub use files::{Files, Node};
 pub use judge::Judge;
 pub use known::Kind;
 pub use script::{Scene, check, check_logged_in, logged_in};
-pub use world::{Client, Ended, Said, Tamper, Work, World};
+pub use world::{Client, Ended, Handshake, Said, Tamper, Work, World};

@@ -80,9 +80,10 @@ impl Model {
             Situation::RestartInText => matches!(self.restart, Restart::At(_)),
             Situation::PassWithoutUser => self.previous != Some(Situation::PasswordWanted),
             Situation::RntoWithoutRnfr => self.previous != Some(Situation::RenamePending),
-            Situation::LoggedIn | Situation::LoginRejected | Situation::LoginAttempts => {
-                self.previous == Some(Situation::PasswordWanted)
-            }
+            Situation::LoggedIn
+            | Situation::LoginRejected
+            | Situation::LoginRejectedInClear
+            | Situation::LoginAttempts => self.previous == Some(Situation::PasswordWanted),
             Situation::Renamed => self.previous == Some(Situation::RenamePending),
             Situation::MarkStanding
             | Situation::MarkStandingUnique
@@ -131,7 +132,8 @@ impl Model {
             | Situation::NoResources
             | Situation::Aborted
             | Situation::NothingToAbort
-            | Situation::Reset => {
+            | Situation::Reset
+            | Situation::TlsBegins => {
                 self.arranged = Arranged::Nothing;
             }
             _ if verb.is_some_and(is_upload)
@@ -143,7 +145,7 @@ impl Model {
             _ => {}
         }
         match verb {
-            _ if situation == Situation::Reset => self.restart = Restart::None,
+            _ if matches!(situation, Situation::Reset | Situation::TlsBegins) => self.restart = Restart::None,
             Some(verb) if takes_restart(verb) => self.restart = Restart::None,
             Some(verb) if REST_SURVIVES.contains(&verb) => {}
             _ if situation == Situation::RestartAccepted => {

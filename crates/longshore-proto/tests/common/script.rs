@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use longshore_proto::server::{
-    ConnectFailure, Connection, DataEvent, End, LoginOutcome, Policy, StorageOutcome,
+    ConnectFailure, Connection, DataEvent, End, LoginOutcome, Policy, StorageOutcome, TlsEvent, TlsNeed,
 };
 use longshore_proto::verbs::Failure;
 
 use super::known::Kind;
-use super::world::{Client, Ended, World};
+use super::world::{Client, Ended, Handshake, World};
 
 /// A world and how far its replies have been read.
 pub struct Scene {
@@ -22,10 +22,15 @@ pub struct Scene {
 ///
 /// - `send` a line, `bytes` with `\xNN`, `\r`, `\n` as they are written here
 /// - `expect` a code, and words of the situation's id or text; `line` within the reply read last; `nothing`
+/// - `went` clear, inside TLS: the reply read last
 /// - `closed`, `open`: the control connection
 /// - `wait` milliseconds; `urgent`, `end`, `reset`, `drain`, `shutdown`
-/// - `client` follows, stands, stays away, strangers N, refuses, is unreachable
-/// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N
+/// - `client` follows, stands, stays away, strangers N, refuses, is unreachable, stays silent, speaks clear,
+///   breaks TLS, comes anew
+/// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N, breaks TLS N,
+///   without close_notify N, unexpected TLS N
+/// - `handshake` succeeds, with certificate, fails: TLS on the control connection
+/// - `need` nothing, login, data: what accounts need
 /// - `back` held: nothing that waits begins; `back` free: it does
 /// - `ports` free, none, or without sockets; `hold` a kind of operation; `release` it (no longer held)
 /// - `answer` a held operation, truly or as the words behind it say
@@ -96,6 +101,10 @@ impl Scene {
             "bytes" => world.send(&unescape(argument)),
             "expect" => return self.expect(argument),
             "line" => return self.expect_line(argument),
+            "went" => {
+                let protected = self.world.said[self.read - 1].protected;
+                return demand(protected == (argument == "inside TLS"), || format!("protected: {protected}"));
+            }
             "nothing" => {
                 let unread = self.world.said.get(self.read);
                 return demand(unread.is_none(), || {
@@ -113,6 +122,8 @@ impl Scene {
             "back" => world.hold_back(argument == "held"),
             "client" => world.client = client(argument),
             "transfer" => world.transfer = transfer(argument),
+            "handshake" => world.handshake = handshake(argument),
+            "need" => world.need = need(argument),
             "ports" => {
                 (world.ports_free, world.sockets) = (argument == "free", argument != "without sockets")
             }
@@ -179,6 +190,10 @@ fn client(words: &str) -> Client {
         ("strangers", count) => Client::StaysAway { strangers: number(count) as u32 },
         ("refuses", _) => Client::Refuses,
         ("is", "unreachable") => Client::Unreachable,
+        ("stays", "silent") => Client::StaysSilent,
+        ("speaks", "clear") => Client::SpeaksClear,
+        ("breaks", "TLS") => Client::BreaksTls,
+        ("comes", "anew") => Client::ComesAnew,
         _ => panic!("a client that {words}?"),
     }
 }
@@ -194,12 +209,34 @@ fn transfer(words: &str) -> Ended {
         "fails" => Ended::Early(bytes, End::Storage(Failure::Fault)),
         "fills" => Ended::Early(bytes, End::Storage(Failure::NoSpace)),
         "shrinks" => Ended::Early(bytes, End::Shrank),
+        "breaks TLS" => Ended::Early(bytes, End::TlsBroken),
+        "without close_notify" => Ended::Early(bytes, End::NoCloseNotify),
+        "unexpected TLS" => Ended::Early(bytes, End::TlsUnexpected),
         _ => panic!("a transfer that {words}?"),
+    }
+}
+
+fn handshake(words: &str) -> Handshake {
+    match words {
+        "succeeds" => Handshake::Succeeds { certificate: false },
+        "with certificate" => Handshake::Succeeds { certificate: true },
+        "fails" => Handshake::Fails,
+        _ => panic!("a handshake that {words}?"),
+    }
+}
+
+fn need(word: &str) -> TlsNeed {
+    match word {
+        "nothing" => TlsNeed::Nothing,
+        "login" => TlsNeed::Login,
+        "data" => TlsNeed::Data,
+        _ => panic!("no account needs {word}"),
     }
 }
 
 fn kind(word: &str) -> Kind {
     match word {
+        "tls" => Kind::Tls,
         "login" => Kind::Login,
         "storage" => Kind::Storage,
         "commit" => Kind::Commit,
@@ -217,6 +254,7 @@ fn answer(world: &mut World, words: &str) {
     let of = kind(of);
     match (of, how.split_once(' ').unwrap_or((how, ""))) {
         (_, ("", _)) => world.let_go(of),
+        (Kind::Tls, ("fails", _)) => world.answer_tls(TlsEvent::Failed),
         (Kind::Login, ("rejected", earlier)) => {
             world.answer_login(LoginOutcome::Rejected { earlier: number(earlier) as u32 });
         }
@@ -232,6 +270,9 @@ fn answer(world: &mut World, words: &str) {
         (Kind::Establish, ("cancelled", _)) => {
             let failure = ConnectFailure::Cancelled { strangers: 0 };
             world.answer_data(of, DataEvent::NotEstablished(failure));
+        }
+        (Kind::Establish, ("handshake", "cancelled")) => {
+            world.answer_data(of, DataEvent::NotEstablished(ConnectFailure::HandshakeCancelled));
         }
         (Kind::Establish, ("refused", _)) => {
             world.answer_data(of, DataEvent::NotEstablished(ConnectFailure::Refused));

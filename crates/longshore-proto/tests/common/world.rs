@@ -1,6 +1,9 @@
 //! The driver: carries out every output in memory, under a time that only tests move.
 //!
-//! Not inside: the invariants, which the judge knows, and the words of dialogues.
+//! Not inside: the invariants, which the judge knows, the words of dialogues, and the answers to what is under way
+//! (`answers`).
+
+mod answers;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,10 +14,11 @@ use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line::{Buffer, Line};
 use longshore_proto::reply::{Reply, Situation};
 use longshore_proto::server::{
-    ConnectFailure, Connection, DataEvent, DataOp, End, Event, Input, ListingFormat, LoginOutcome,
-    LoginRequest, Moment, OperationId, Output, Plan, Policy, Route, Session, StorageOp, StorageOutcome,
-    Takes, TransferJob,
+    Channel, ConnectFailure, Connection, Credential, DataEvent, DataOp, End, Event, Input, ListingFormat,
+    LoginOutcome, LoginRequest, Moment, OperationId, Output, Plan, Policy, Protection, Route, Session,
+    StorageOp, StorageOutcome, Takes, TlsEvent, TlsNeed, TransferJob,
 };
+use longshore_proto::verbs::Direction;
 
 use super::files::{Files, Open};
 use super::judge::Judge;
@@ -25,6 +29,19 @@ use super::known::Kind;
 pub struct Said {
     pub situation: Situation,
     pub reply: Reply,
+    /// Whether it went out inside TLS.
+    pub protected: bool,
+}
+
+/// How the client meets TLS on the control connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// It comes about.
+    Succeeds {
+        /// The client shows a certificate, which lets `longshore` in.
+        certificate: bool,
+    },
+    Fails,
 }
 
 /// What the client does about its data connection.
@@ -40,6 +57,14 @@ pub enum Client {
     Refuses,
     /// Active: nothing comes back.
     Unreachable,
+    /// Connects, and where TLS is wanted begins none.
+    StaysSilent,
+    /// Connects, and speaks in clear whatever is wanted.
+    SpeaksClear,
+    /// Connects, and breaks off TLS where it is wanted.
+    BreaksTls,
+    /// Connects with TLS where it is wanted, of another session.
+    ComesAnew,
 }
 
 /// How the next data connection goes once it stands.
@@ -56,17 +81,22 @@ pub enum Ended {
 /// An operation that has not been answered.
 #[derive(Clone, Debug)]
 pub enum Work {
+    Tls {
+        /// Bytes stood behind the AUTH.
+        behind: bool,
+    },
     Login(LoginRequest),
     Storage(StorageOp),
     Reserve,
     Probe,
-    Establish(Route),
+    Establish(Channel),
     Move(TransferJob),
 }
 
 impl Work {
     pub fn kind(&self) -> Kind {
         match self {
+            Work::Tls { .. } => Kind::Tls,
             Work::Login(_) => Kind::Login,
             Work::Storage(StorageOp::Commit) => Kind::Commit,
             Work::Storage(StorageOp::Abandon) => Kind::Abandon,
@@ -97,6 +127,11 @@ pub struct World {
     pub files: Files,
     pub client: Client,
     pub transfer: Ended,
+    pub handshake: Handshake,
+    /// Whether TLS protects the control connection.
+    protected: bool,
+    /// What accounts need that log in.
+    pub need: TlsNeed,
     /// Whether a passive port is free.
     pub ports_free: bool,
     /// Whether the system gives sockets.
@@ -123,18 +158,27 @@ pub struct World {
 
 impl World {
     pub fn new(policy: Policy, connection: Connection) -> World {
+        World::holding(policy, connection, &[])
+    }
+
+    /// Some kinds of operations are held from the first output on.
+    pub fn holding(policy: Policy, connection: Connection, held: &[Kind]) -> World {
         let now = Moment(Duration::from_secs(1000));
+        let judge = Judge::new(&policy);
         let mut world = World {
             session: Session::new(Arc::new(policy), connection, now),
             lines: Buffer::new(LINE_LIMIT_BYTES),
             now,
-            judge: Judge::default(),
+            judge,
             files: Files::default(),
             client: Client::Follows,
             transfer: Ended::Complete(10),
+            handshake: Handshake::Succeeds { certificate: false },
+            protected: false,
+            need: TlsNeed::Nothing,
             ports_free: true,
             sockets: true,
-            held: Vec::new(),
+            held: held.to_vec(),
             under_way: VecDeque::new(),
             answered: Vec::new(),
             port: None,
@@ -280,14 +324,17 @@ impl World {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Reply(reply) => {
-                self.log.push(format!(
-                    "< {} {} {}",
-                    reply.situation.code(),
-                    reply.situation.id(),
-                    reply.text()
-                ));
-                self.said.push(Said { situation: reply.situation, reply });
+            Output::Reply(reply) => self.say(reply),
+            Output::StartTls(id, reply) => {
+                let behind = !self.lines.is_empty();
+                if let Some(reply) = reply.filter(|_| !behind) {
+                    self.say(reply);
+                }
+                self.begin(id, Work::Tls { behind });
+            }
+            Output::StopTls(reply) => {
+                self.say(reply);
+                self.protected = false;
             }
             Output::Login(id, request) => self.begin(id, Work::Login(request)),
             Output::Logout => {}
@@ -299,6 +346,13 @@ impl World {
                 self.closed = true;
             }
         }
+    }
+
+    fn say(&mut self, reply: Reply) {
+        let (situation, protected) = (reply.situation, self.protected);
+        let how = if protected { "inside TLS" } else { "in clear" };
+        self.log.push(format!("< {} {} {} ({how})", situation.code(), situation.id(), reply.text()));
+        self.said.push(Said { situation, reply, protected });
     }
 
     fn begin(&mut self, id: OperationId, work: Work) {
@@ -314,12 +368,12 @@ impl World {
                 self.port = None;
             }
             DataOp::Probe => self.begin(id, Work::Probe),
-            DataOp::Establish(route) => {
-                if let Route::Passive { port } = route {
+            DataOp::Establish(channel) => {
+                if let Route::Passive { port } = channel.route {
                     let reserved = self.port.take();
                     assert_eq!(reserved, Some(port), "the transfer uses the port that was named last");
                 }
-                self.begin(id, Work::Establish(route));
+                self.begin(id, Work::Establish(channel));
             }
             DataOp::Move(job) => {
                 self.job = Some(job.clone());
@@ -342,212 +396,6 @@ impl World {
         }
     }
 
-    /// Whether an operation is not held and has an answer by now.
-    fn answers_itself(&self, operation: &UnderWay) -> bool {
-        if self.held.contains(&operation.work.kind()) {
-            return false;
-        }
-        match operation.work {
-            Work::Establish(_) => operation.cancelled || !matches!(self.client, Client::StaysAway { .. }),
-            Work::Move(_) => operation.cancelled || !matches!(self.transfer, Ended::GoesOn(_)),
-            _ => true,
-        }
-    }
-
-    /// What is under way, oldest first.
-    pub fn under_way(&self) -> Vec<Kind> {
-        self.under_way.iter().map(|operation| operation.work.kind()).collect()
-    }
-
-    /// What was under way and has been answered.
-    pub fn answered(&self) -> Vec<OperationId> {
-        self.answered.clone()
-    }
-
-    /// Whether the operation of a kind that is under way was asked to end.
-    pub fn is_cancelled(&self, kind: Kind) -> bool {
-        self.under_way.iter().any(|operation| operation.work.kind() == kind && operation.cancelled)
-    }
-
-    /// The work of a kind that is under way.
-    pub fn work(&self, kind: Kind) -> Option<&Work> {
-        self.under_way.iter().map(|operation| &operation.work).find(|work| work.kind() == kind)
-    }
-
-    fn take(&mut self, kind: Kind) -> UnderWay {
-        let index = self.under_way.iter().position(|operation| operation.work.kind() == kind);
-        let Some(index) = index else {
-            panic!("{}\n\nno {kind:?} is under way", self.log.join("\n"));
-        };
-        self.under_way.remove(index).expect("it has just been found")
-    }
-
-    /// Answers a held operation as the files, accounts and the client would have it.
-    pub fn let_go(&mut self, kind: Kind) {
-        let index = self.under_way.iter().position(|operation| operation.work.kind() == kind);
-        self.answer_truly(index.unwrap_or_else(|| panic!("no {kind:?} is under way")));
-        self.settle();
-    }
-
-    pub fn answer_login(&mut self, outcome: LoginOutcome) {
-        let operation = self.take(Kind::Login);
-        self.hand_in_login(operation.id, outcome);
-        self.settle();
-    }
-
-    pub fn answer_storage(&mut self, kind: Kind, outcome: StorageOutcome) {
-        let operation = self.take(kind);
-        if kind == Kind::Abandon || outcome != StorageOutcome::Done {
-            self.files.open = Open::Nothing;
-        }
-        self.hand_in_storage(operation.id, outcome);
-        self.settle();
-    }
-
-    pub fn answer_data(&mut self, kind: Kind, event: DataEvent) {
-        let operation = self.take(kind);
-        if let DataEvent::Finished { bytes, .. } = event {
-            self.received = bytes;
-        }
-        self.hand_in_data(operation.id, event);
-        self.settle();
-    }
-
-    /// An answer that nobody waits for.
-    pub fn answer_late(&mut self, id: OperationId) {
-        self.log.push(format!("  {id} once more"));
-        self.session.handle(
-            self.now,
-            Input::Storage(id, StorageOutcome::Failed(longshore_proto::verbs::Failure::Fault)),
-        );
-        self.session.handle(self.now, Input::Login(id, LoginOutcome::Rejected { earlier: 0 }));
-        self.session.handle(self.now, Input::Data(id, DataEvent::NoPort));
-        self.settle();
-    }
-
-    fn answer_truly(&mut self, index: usize) {
-        let UnderWay { id, work, cancelled } =
-            self.under_way.remove(index).expect("an index of one under way");
-        match work {
-            Work::Login(request) => {
-                let known =
-                    request.password.0 == b"secret" || request.user.eq_ignore_ascii_case(b"anonymous");
-                let outcome =
-                    if known { self.welcome(&request.user) } else { LoginOutcome::Rejected { earlier: 0 } };
-                self.hand_in_login(id, outcome);
-            }
-            Work::Storage(op) => {
-                let received = std::mem::take(&mut self.received);
-                let outcome = self.files.perform(&op, received);
-                self.hand_in_storage(id, outcome);
-            }
-            Work::Reserve => {
-                let event = self.reserve();
-                self.hand_in_data(id, event);
-            }
-            Work::Probe => {
-                let event =
-                    if self.client == Client::Stands { DataEvent::Standing } else { DataEvent::NotYet };
-                self.hand_in_data(id, event);
-            }
-            Work::Establish(_) => {
-                let event = match self.client {
-                    Client::Follows | Client::Stands => DataEvent::Established,
-                    Client::StaysAway { strangers } => {
-                        DataEvent::NotEstablished(ConnectFailure::Cancelled { strangers })
-                    }
-                    Client::Refuses => DataEvent::NotEstablished(ConnectFailure::Refused),
-                    Client::Unreachable => DataEvent::NotEstablished(ConnectFailure::Unreachable),
-                };
-                self.hand_in_data(id, event);
-            }
-            Work::Move(job) => {
-                let (bytes, end) = match self.transfer {
-                    Ended::Complete(_) if cancelled => (0, End::Cancelled),
-                    Ended::Complete(bytes) => (self.amount(&job).unwrap_or(bytes), End::Complete),
-                    Ended::Early(bytes, end) => (bytes, end),
-                    Ended::GoesOn(bytes) => (bytes, End::Cancelled),
-                };
-                self.hand_in_data(id, DataEvent::Finished { bytes, end });
-            }
-        }
-    }
-
-    fn welcome(&self, user: &[u8]) -> LoginOutcome {
-        let account = String::from_utf8_lossy(user).into_owned();
-        let quota = self.files.quota.is_some();
-        LoginOutcome::Accepted { account, directory: VirtualPath::root(), quota }
-    }
-
-    /// An older port ends, then a newer one is had.
-    pub fn reserve(&mut self) -> DataEvent {
-        self.port = None;
-        if !self.sockets {
-            return DataEvent::NoResources;
-        }
-        if !self.ports_free {
-            return DataEvent::NoPort;
-        }
-        let port = self.next_port;
-        self.next_port = if port == 30999 { 30000 } else { port + 1 };
-        DataEvent::Reserved(port)
-    }
-
-    /// The bytes of a whole download.
-    fn amount(&mut self, job: &TransferJob) -> Option<u64> {
-        match (&self.files.open, &job.plan) {
-            (Open::File { rest }, _) => Some(*rest),
-            (Open::Listing { path }, Plan::Listing { format, pattern }) => {
-                let one = !matches!(self.files.get(path), Some(super::files::Node::Directory));
-                let names = self.files.names(path);
-                let names = names.into_iter().filter(|name| pattern.as_ref().is_none_or(|p| p.matches(name)));
-                // A file is listed by the name it was asked by, which stands before the slash of its prefix.
-                self.sent = names
-                    .map(|name| match format {
-                        ListingFormat::Names(prefix) if one => {
-                            prefix[..prefix.len().saturating_sub(1)].to_vec()
-                        }
-                        ListingFormat::Names(prefix) => [prefix.as_slice(), &name].concat(),
-                        _ => name,
-                    })
-                    .collect();
-                Some(self.sent.iter().map(|name| name.len() as u64 + 2).sum())
-            }
-            _ => None,
-        }
-    }
-
-    fn hand_in_login(&mut self, id: OperationId, outcome: LoginOutcome) {
-        self.log.push(format!("  {id} {outcome:?}"));
-        self.answered.push(id);
-        self.judge.login_answered(id, &outcome);
-        self.session.handle(self.now, Input::Login(id, outcome));
-    }
-
-    fn hand_in_storage(&mut self, id: OperationId, outcome: StorageOutcome) {
-        self.log.push(format!("  {id} {outcome:?}"));
-        self.answered.push(id);
-        self.judge.storage_answered(id, &outcome);
-        self.session.handle(self.now, Input::Storage(id, outcome));
-    }
-
-    fn hand_in_data(&mut self, id: OperationId, event: DataEvent) {
-        self.log.push(format!("  {id} {event:?}"));
-        match event {
-            DataEvent::Reserved(port) => self.port = Some(port),
-            DataEvent::Finished { bytes, .. } => {
-                self.received = bytes;
-                if let Open::File { .. } | Open::Listing { .. } = self.files.open {
-                    self.files.open = Open::Nothing;
-                }
-            }
-            _ => {}
-        }
-        self.answered.push(id);
-        self.judge.data_answered(id, &event);
-        self.session.handle(self.now, Input::Data(id, event));
-    }
-
     /// Whoever holds anything back stops doing so, the client leaves, and the session must end.
     pub fn finish(&mut self) {
         self.held.clear();
@@ -555,7 +403,7 @@ impl World {
         if matches!(self.transfer, Ended::GoesOn(_)) {
             self.transfer = Ended::Complete(10);
         }
-        if matches!(self.client, Client::StaysAway { .. }) {
+        if matches!(self.client, Client::StaysAway { .. } | Client::StaysSilent) {
             self.client = Client::Follows;
         }
         self.settle();

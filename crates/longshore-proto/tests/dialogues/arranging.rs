@@ -1,6 +1,6 @@
 //! PASV, EPSV, PORT, EPRT, and the life of what they arrange.
 
-use longshore_proto::server::{Policy, Route};
+use longshore_proto::server::{Channel, Policy, Route};
 
 use crate::common::{Kind, Scene, Work, World, check_logged_in, logged_in};
 
@@ -79,7 +79,9 @@ fn the_last_arrangement_counts() {
     assert_eq!(scene.world.port, None, "PORT ends the passive port");
     scene.play(&[("hold", "establish"), ("send", "RETR a"), ("expect", "150")]);
     let to = Route::Active { to: "192.0.2.7:5121".parse().expect("an address") };
-    assert!(matches!(scene.world.work(Kind::Establish), Some(Work::Establish(route)) if *route == to));
+    assert!(
+        matches!(scene.world.work(Kind::Establish), Some(Work::Establish(channel)) if channel.route == to)
+    );
     scene.play(&[
         ("answer", "establish"),
         ("expect", "226"),
@@ -89,7 +91,7 @@ fn the_last_arrangement_counts() {
     scene.play(&[("send", "EPSV"), ("expect", "229"), ("send", "RETR a"), ("expect", "150")]);
     assert!(matches!(
         scene.world.work(Kind::Establish),
-        Some(Work::Establish(Route::Passive { port: 30002 }))
+        Some(Work::Establish(Channel { route: Route::Passive { port: 30002 }, .. }))
     ));
     scene.play(&[("answer", "establish"), ("expect", "226")]);
     scene.end();

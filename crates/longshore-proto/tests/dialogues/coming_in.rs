@@ -287,6 +287,10 @@ fn what_may_be_said_before_a_login() {
         Verb::Help,
         Verb::Noop,
         Verb::Clnt,
+        Verb::Auth,
+        Verb::Pbsz,
+        Verb::Prot,
+        Verb::Ccc,
     ];
     for row in VERBS {
         let expected = if row.legal == Legal::NotOffered {

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use longshore_accounts::{Account, Attempt, Rejection, Verdict};
-use longshore_proto::server::{Input, LoginOutcome, LoginRequest, OperationId};
+use longshore_accounts::{Account, Attempt, Rejection, TlsNeed, Verdict};
+use longshore_proto::server::{Credential, Input, LoginOutcome, LoginRequest, OperationId};
 use tokio::time::Instant;
 
 use super::{Done, Driver};
@@ -23,10 +23,24 @@ impl Driver {
             let seconds = left.as_secs().max(1);
             return self.hand_in(Input::Login(id, LoginOutcome::Banned { seconds }));
         }
-        let attempt = Attempt {
-            week_minute: convert::week_minute(convert::now()),
-            ..Attempt::new(request.user, request.password.0, peer)
+        let password = match request.credential {
+            Credential::Password(password) => Some(password.0),
+            Credential::Certificate => None,
         };
+        let by_certificate = password.is_none();
+        let attempt = Attempt {
+            secure: self.shield.is_up(),
+            week_minute: convert::week_minute(convert::now()),
+            ..Attempt::new(request.user, password.unwrap_or_default(), peer)
+        };
+        if by_certificate {
+            let shown = self.shield.certificate();
+            let account = shown.and_then(|shown| active.config.accounts.by_certificate(&attempt, shown));
+            let settled = account.and_then(|account| self.settle_in(account, &active).ok());
+            // The password is asked for next, and its failure is the one that counts.
+            let outcome = settled.unwrap_or(LoginOutcome::Rejected { earlier: 0 });
+            return self.hand_in(Input::Login(id, outcome));
+        }
         let shared = self.shared.clone();
         self.work = Some(Box::pin(async move {
             let answer = active.config.accounts.authenticate(attempt);
@@ -58,6 +72,11 @@ impl Driver {
 
     /// An account whose password was right: finds its files, its place among its sessions, and its limits.
     fn settle_in(&mut self, account: Account, active: &Active) -> Result<LoginOutcome, Rejection> {
+        let rules = account.tls.within(self.shield.base(active.config.tls_rules()));
+        let need = rules.need.unwrap_or_default();
+        if need >= TlsNeed::Login && !self.shield.is_up() {
+            return Err(Rejection::InClear);
+        }
         let backend = active.config.trees.of(&account).ok_or(Rejection::Unavailable)?;
         let crew = self.shared.seats.join(&account)?;
         let (limits, rates) = (&account.limits, &active.config.limits.rates);
@@ -70,7 +89,9 @@ impl Driver {
             account: account.name.clone(),
             directory: account.directory.clone(),
             quota: limits.quota_bytes.is_some() || limits.quota_files.is_some(),
+            need: convert::need(need),
         };
+        self.shield.set_rules(rules);
         let durability = active.config.durability;
         self.tenant = Some(Arc::new(Tenant { account, crew, pace, backend, durability }));
         Ok(outcome)

@@ -54,8 +54,21 @@ impl Driver {
         self.poll_control(context)
     }
 
+    /// The client will send nothing more: told once, when all that came before has been taken.
+    fn poll_end(&mut self) -> Poll<Happening> {
+        if self.reading.told || self.session.takes() == Takes::Nothing {
+            return Poll::Pending;
+        }
+        self.reading.told = true;
+        match self.reading.failed {
+            true => self.broken(),
+            false => Poll::Ready(Happening::EndOfInput),
+        }
+    }
+
     fn broken(&mut self) -> Poll<Happening> {
         self.reading.ended = true;
+        self.reading.told = true;
         // Else the time-out of what nobody will read would come again and again.
         self.unsent.clear();
         Poll::Ready(Happening::Reset)
@@ -63,9 +76,11 @@ impl Driver {
 
     fn poll_control(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
         if self.reading.ended {
-            return Poll::Pending;
+            return self.poll_end();
         }
-        let takes = self.session.takes() == Takes::Lines && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES;
+        // Bytes of a handshake are no lines.
+        let takes = (self.session.takes() == Takes::Lines || !self.shield.is_settled())
+            && self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES;
         if !takes {
             return self.poll_urgent(context);
         }
@@ -80,12 +95,12 @@ impl Driver {
             match self.stream.try_read(&mut bytes) {
                 Ok(0) => {
                     self.reading.ended = true;
-                    return Poll::Ready(Happening::EndOfInput);
+                    if let Some(happening) = self.ended_in_handshake() {
+                        return Poll::Ready(happening);
+                    }
+                    return self.poll_end();
                 }
-                Ok(count) => {
-                    self.lines.extend(&bytes[..count]);
-                    return Poll::Ready(Happening::Read);
-                }
+                Ok(count) => return Poll::Ready(self.arrived(&bytes[..count])),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return self.broken(),
             }

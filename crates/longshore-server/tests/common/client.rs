@@ -4,18 +4,21 @@
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
 use longshore_server::reply::Situation;
+use rustls::ClientConfig;
 use socket2::{Domain, SockRef, Socket, Type};
 
+use super::wire::Wire;
 use super::{HERE, HERE_V6, PATIENCE};
 
 /// A control connection.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Wire,
     /// Read and not yet looked at.
     unread: Vec<u8>,
+    /// By what its data connections are protected, if they are.
+    pub(crate) data_tls: Option<ClientConfig>,
 }
 
 /// An answer as it was received, without Telnet's doubling of 0xFF undone.
@@ -111,27 +114,67 @@ impl Client {
 
     #[track_caller]
     pub(crate) fn connect_from(source: IpAddr, to: SocketAddr) -> Client {
-        let stream = connect_from(source, to, None).expect("the server listens");
-        Client { stream, unread: Vec::new() }
+        Client::of(connect_from(source, to, None).expect("the server listens"))
     }
 
     /// One with buffers of about this size.
     #[track_caller]
     pub(crate) fn connect_small(to: SocketAddr, buffer_bytes: usize) -> Client {
-        let stream = connect_from(to.ip(), to, Some(buffer_bytes)).expect("the server listens");
-        Client { stream, unread: Vec::new() }
+        Client::of(connect_from(to.ip(), to, Some(buffer_bytes)).expect("the server listens"))
+    }
+
+    fn of(stream: TcpStream) -> Client {
+        Client { stream: Wire::clear(stream), unread: Vec::new(), data_tls: None }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
+        &self.stream.socket
+    }
+
+    /// The connection with its TLS, for a test that does something else with it.
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.stream
+    }
+
+    /// The connection alone, as it stands.
+    pub(crate) fn into_wire(self) -> Wire {
+        self.stream
+    }
+
+    /// Begins TLS with the next byte, as clients do at once on an implicit port.
+    #[track_caller]
+    pub(crate) fn begin_tls(&mut self, config: &ClientConfig) {
+        assert!(self.unread.is_empty(), "something was said in clear that nobody expected");
+        self.stream.protect(config);
+        self.stream.handshake().expect("both sides agree");
+    }
+
+    /// Begins TLS by AUTH.
+    #[track_caller]
+    pub(crate) fn secure(&mut self, config: &ClientConfig) {
+        self.command("AUTH TLS", Situation::TlsBegins);
+        self.begin_tls(config);
+    }
+
+    /// Has data connections protected from now on, each of which resumes a session that `config` knows.
+    #[track_caller]
+    pub(crate) fn protect_data(&mut self, config: &ClientConfig) {
+        self.command("PBSZ 0", Situation::BufferSizeSet);
+        self.command("PROT P", Situation::ProtPrivate);
+        self.data_tls = Some(config.clone());
+    }
+
+    /// Goes on in clear, without close_notify or with it.
+    pub(crate) fn leave_tls(&mut self, close_notify: bool) {
+        self.stream.leave(close_notify);
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
-        self.stream.local_addr().expect("it is connected")
+        self.stream().local_addr().expect("it is connected")
     }
 
     pub(crate) fn server(&self) -> SocketAddr {
-        self.stream.peer_addr().expect("it is connected")
+        self.stream().peer_addr().expect("it is connected")
     }
 
     /// Sends a line and its end.
@@ -143,12 +186,13 @@ impl Client {
     #[track_caller]
     pub(crate) fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the server reads");
+        self.stream.flush().expect("the server reads");
     }
 
     /// Sends bytes of which the last is marked as urgent.
     #[track_caller]
     pub(crate) fn send_urgent(&mut self, bytes: &[u8]) {
-        let sent = SockRef::from(&self.stream).send_out_of_band(bytes).expect("the server reads");
+        let sent = SockRef::from(self.stream()).send_out_of_band(bytes).expect("the server reads");
         assert_eq!(sent, bytes.len(), "a few bytes fit");
     }
 
@@ -206,9 +250,9 @@ impl Client {
     /// That nothing has been said yet.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self) {
-        self.stream.set_nonblocking(true).expect("a socket of ours");
-        let heard = self.stream.peek(&mut [0; 1]);
-        self.stream.set_nonblocking(false).expect("a socket of ours");
+        self.stream().set_nonblocking(true).expect("a socket of ours");
+        let heard = self.stream().peek(&mut [0; 1]);
+        self.stream().set_nonblocking(false).expect("a socket of ours");
         assert!(self.unread.is_empty() && heard.is_err(), "something was said: {heard:?}");
     }
 
@@ -261,7 +305,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn data(&mut self) -> Data {
         let to = self.passive();
-        Data::connect(to)
+        Data::connect(to).protected(self.data_tls.as_ref())
     }
 
     /// Fetches something whole over a connection that stands.
@@ -318,12 +362,12 @@ impl Client {
 
     /// Ends our direction only.
     pub(crate) fn end_output(&self) {
-        self.stream.shutdown(Shutdown::Write).expect("it is connected");
+        self.stream().shutdown(Shutdown::Write).expect("it is connected");
     }
 
     /// Breaks the connection.
     pub(crate) fn reset(self) {
-        reset(self.stream);
+        self.stream.reset();
     }
 
     fn line(&mut self) -> Option<Vec<u8>> {
@@ -351,13 +395,9 @@ impl Client {
     }
 }
 
-fn reset(stream: TcpStream) {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket of ours");
-}
-
 /// A data connection.
 pub(crate) struct Data {
-    stream: TcpStream,
+    stream: Wire,
 }
 
 impl Data {
@@ -368,18 +408,18 @@ impl Data {
 
     #[track_caller]
     pub(crate) fn connect_from(source: IpAddr, to: SocketAddr) -> Data {
-        Data { stream: connect_from(source, to, None).expect("the passive port listens") }
+        Data::of(connect_from(source, to, None).expect("the passive port listens"))
     }
 
     /// To a port that may be gone already.
     pub(crate) fn try_connect(to: SocketAddr) -> Option<Data> {
-        connect_from(to.ip(), to, None).ok().map(|stream| Data { stream })
+        connect_from(to.ip(), to, None).ok().map(Data::of)
     }
 
     /// One with buffers of about this size.
     #[track_caller]
     pub(crate) fn connect_small(to: SocketAddr, buffer_bytes: usize) -> Data {
-        Data { stream: connect_from(to.ip(), to, Some(buffer_bytes)).expect("the passive port listens") }
+        Data::of(connect_from(to.ip(), to, Some(buffer_bytes)).expect("the passive port listens"))
     }
 
     /// Waits for the server at `listener`.
@@ -390,15 +430,33 @@ impl Data {
         let (stream, _) = listener.accept().expect("the server connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket of ours");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket of ours");
-        Data { stream }
+        Data::of(stream)
+    }
+
+    fn of(stream: TcpStream) -> Data {
+        Data { stream: Wire::clear(stream) }
+    }
+
+    /// With TLS, if so, whose handshake comes with the first byte in either direction.
+    #[must_use]
+    pub(crate) fn protected(mut self, config: Option<&ClientConfig>) -> Data {
+        if let Some(config) = config {
+            self.stream.protect(config);
+        }
+        self
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
-        self.stream.peer_addr().expect("it is connected")
+        self.stream().peer_addr().expect("it is connected")
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
+        &self.stream.socket
+    }
+
+    /// The connection with its TLS, for a test that does something else with it.
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.stream
     }
 
     /// Everything to the end, which must be in order.
@@ -406,6 +464,7 @@ impl Data {
     pub(crate) fn read_all(&mut self) -> Vec<u8> {
         let mut octets = Vec::new();
         self.stream.read_to_end(&mut octets).expect("the server sends all and ends in order");
+        self.stream.expect_fin();
         octets
     }
 
@@ -419,6 +478,7 @@ impl Data {
     #[track_caller]
     pub(crate) fn write(&mut self, octets: &[u8]) {
         self.stream.write_all(octets).expect("the server receives");
+        self.stream.flush().expect("the server receives");
     }
 
     /// Writes until the server breaks the connection.
@@ -440,19 +500,22 @@ impl Data {
         while let Ok(1..) = self.stream.read(&mut octets) {}
     }
 
-    /// Ends our direction only.
+    /// Ends our direction only, without a word of TLS.
     pub(crate) fn end_output(&self) {
-        self.stream.shutdown(Shutdown::Write).expect("it is connected");
+        self.stream().shutdown(Shutdown::Write).expect("it is connected");
     }
 
-    /// Ends the connection in order.
-    pub(crate) fn finish(self) {
-        drop(self);
+    /// Ends the connection in order: where it is protected by close_notify, and when the server has ended it, too.
+    pub(crate) fn finish(mut self) {
+        if self.stream.is_protected() {
+            self.stream.close_notify().expect("the server listens");
+            self.read_until_cut();
+        }
     }
 
     /// Breaks the connection.
     pub(crate) fn reset(self) {
-        reset(self.stream);
+        self.stream.reset();
     }
 
     /// That the server ends the connection without sending a byte more.
@@ -462,7 +525,11 @@ impl Data {
         match self.stream.read(&mut byte) {
             Ok(0) => {}
             Ok(_) => panic!("a byte instead of the end"),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the server leaves it open"),
+            // Inside TLS an end without close_notify says that it is none in order.
+            Err(error) => assert!(
+                [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof].contains(&error.kind()),
+                "the server leaves it open: {error}"
+            ),
         }
     }
 

@@ -8,6 +8,8 @@
 pub(crate) mod backends;
 pub(crate) mod client;
 pub(crate) mod ground;
+pub(crate) mod tls;
+pub(crate) mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use longshore_server::accounts::{Account, MemoryAccounts, Permissions};
 use longshore_server::storage::{Backend, Durability};
-use longshore_server::{Config, Control, Event, EventKind, Listeners, Trees};
+use longshore_server::{Config, Control, Event, EventKind, ListenerOptions, Listeners, Trees};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use client::{Client, Data};
@@ -68,7 +70,7 @@ pub(crate) struct Server {
 /// What is particular about a server.
 pub(crate) struct Setup {
     config: Config,
-    addresses: Vec<IpAddr>,
+    addresses: Vec<(IpAddr, ListenerOptions)>,
     ports: u16,
     worker_threads: usize,
 }
@@ -80,7 +82,8 @@ impl Setup {
         config.durability = Durability::None;
         // What runs is stopped at once: few tests are about how a server lets it finish.
         config.limits.drain_grace = Duration::ZERO;
-        Setup { config, addresses: vec![HERE, HERE_V6], ports: 8, worker_threads: 2 }
+        let addresses = [HERE, HERE_V6].map(|address| (address, ListenerOptions::default())).into();
+        Setup { config, addresses, ports: 8, worker_threads: 2 }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Config)) -> Setup {
@@ -95,8 +98,13 @@ impl Setup {
     }
 
     /// Listens there too.
-    pub(crate) fn listening(mut self, address: IpAddr) -> Setup {
-        self.addresses.push(address);
+    pub(crate) fn listening(self, address: IpAddr) -> Setup {
+        self.listening_with(address, ListenerOptions::default())
+    }
+
+    /// Listens there too, with options of its own; see [`Server::added`].
+    pub(crate) fn listening_with(mut self, address: IpAddr, options: ListenerOptions) -> Setup {
+        self.addresses.push((address, options));
         self
     }
 
@@ -130,8 +138,9 @@ impl Setup {
             let runtime = builder.enable_all().build().expect("a runtime starts");
             runtime.block_on(async {
                 let mut listeners = Listeners::new();
-                for address in addresses {
-                    listeners.listen(SocketAddr::new(address, 0)).expect("any port will do");
+                for (address, options) in addresses {
+                    let address = SocketAddr::new(address, 0);
+                    listeners.listen_with(address, options).expect("any port will do");
                 }
                 listening.send(listeners.addresses()).expect("the test waits for it");
                 let serving = server.run(listeners, async move { asked.await.unwrap_or_default() });
@@ -175,6 +184,12 @@ impl Server {
     #[track_caller]
     pub(crate) fn address(&self, at: IpAddr) -> SocketAddr {
         *self.addresses.iter().find(|address| address.ip() == at).expect("it listens there")
+    }
+
+    /// The address of this listener among those that [`Setup::listening_with`] has added, counted from 0.
+    #[track_caller]
+    pub(crate) fn added(&self, index: usize) -> SocketAddr {
+        self.addresses[2 + index]
     }
 
     pub(crate) fn control(&self) -> &Control {
@@ -281,6 +296,11 @@ impl Events {
     pub(crate) fn of_sessions(&self) -> Vec<Event> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.iter().filter(|event| event.session.is_some()).cloned().collect()
+    }
+
+    /// Forgets what was told so far.
+    pub(crate) fn forget(&self) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The first `count` events of which `wanted` makes something, once they have been told.

@@ -41,7 +41,7 @@ fn a_transfer_finishes_and_its_session_answers_meanwhile() {
     drop((busy, idle, guest, late));
     server.wait_for_end();
     let stopped = server.events().wait_for(1, |event| match event.kind {
-        EventKind::Stopped { cut } => Some(cut),
+        EventKind::Stopped { cut, .. } => Some(cut),
         _ => None,
     });
     assert_eq!(stopped, [0]);
@@ -67,7 +67,9 @@ fn when_the_grace_is_over_what_runs_is_stopped() {
     client.expect_end();
     drop((client, data));
     server.wait_for_end();
-    server.events().wait_for(1, |event| matches!(event.kind, EventKind::Stopped { cut: 1 }).then_some(()));
+    server
+        .events()
+        .wait_for(1, |event| matches!(event.kind, EventKind::Stopped { cut: 1, .. }).then_some(()));
 }
 
 #[test]
@@ -153,7 +155,7 @@ fn only_transfers_are_cut() {
     drop(idle);
     server.wait_for_end();
     let cut = server.events().wait_for(1, |event| match event.kind {
-        EventKind::Stopped { cut } => Some(cut),
+        EventKind::Stopped { cut, .. } => Some(cut),
         _ => None,
     });
     assert_eq!(cut, [0]);

@@ -2,7 +2,7 @@
 
 use longshore_server::EventKind;
 use longshore_server::accounts::{
-    Account, Entry, HashedAccounts, Hours, Network, PasswordHash, Permissions, Rejection, Secret,
+    Account, Entry, HashedAccounts, Hours, Network, PasswordHash, Permissions, Rejection, Secret, TlsNeed,
 };
 use longshore_server::storage::memory::Memory;
 use std::sync::Arc;
@@ -27,10 +27,13 @@ fn entry(name: &str) -> Entry {
 fn server() -> Server {
     let mut crowded = entry("crowded");
     crowded.account.limits.sessions = Some(0);
+    let mut shielded = entry("shielded");
+    shielded.account.tls.need = Some(TlsNeed::Login);
     let elsewhere: Network = "192.0.2.0/24".parse().expect("a network");
     let entries = vec![
         entry("anna"),
         crowded,
+        shielded,
         Entry { secret: Secret::Disabled, ..entry("disabled") },
         Entry { networks: vec![elsewhere], ..entry("away") },
         Entry { hours: vec![not_now()], ..entry("early") },
@@ -51,6 +54,7 @@ fn every_reason_sounds_the_same_and_is_told_to_the_observer() {
         ("away", PASSWORD, Rejection::NotFromHere),
         ("early", PASSWORD, Rejection::NotAtThisHour),
         ("crowded", PASSWORD, Rejection::TooManySessions),
+        ("shielded", PASSWORD, Rejection::InClear),
         ("homeless", PASSWORD, Rejection::Unavailable),
     ];
     for reason in Rejection::ALL {

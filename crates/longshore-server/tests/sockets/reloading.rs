@@ -172,7 +172,7 @@ fn nothing_is_lost_under_reloads_and_a_drain() {
     assert!(unanswered <= SESSIONS, "{unanswered} commands without an answer of their own");
     assert_eq!(get(&count.marks), get(&count.stored), "every transfer that began was completed");
     let cut = server.events().wait_for(1, |event| match event.kind {
-        EventKind::Stopped { cut } => Some(cut),
+        EventKind::Stopped { cut, .. } => Some(cut),
         _ => None,
     });
     assert_eq!(cut, [0]);

@@ -7,11 +7,13 @@ mod limits;
 mod log;
 mod people;
 mod server;
+mod tls;
 
 pub(crate) use limits::LIMITS;
 pub(crate) use log::LOG;
 pub(crate) use people::{ACCOUNT, ANONYMOUS};
 pub(crate) use server::SERVER;
+pub(crate) use tls::{CERTIFICATE, LISTENER, TLS};
 
 /// A table of the file.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub(crate) enum Presence {
 impl Section {
     /// Whether environment variables may set its keys.
     pub(crate) fn in_environment(&self) -> bool {
-        [&SERVER, &LIMITS, &LOG].iter().any(|section| section.name == self.name)
+        [&SERVER, &TLS, &LIMITS, &LOG].iter().any(|section| section.name == self.name)
     }
 
     /// How its head is written, within the section of that name if any.
@@ -100,4 +102,5 @@ const BYTES: &str =
     "a whole number of bytes, at least 1, or text with a unit: \"500 kB\" is 500000, \"10 MiB\" is 10485760";
 
 /// All sections, in the order in which they are printed.
-pub(crate) const SECTIONS: &[&Section] = &[&SERVER, &LIMITS, &LOG, &ANONYMOUS, &ACCOUNT];
+pub(crate) const SECTIONS: &[&Section] =
+    &[&SERVER, &TLS, &LIMITS, &LOG, &LISTENER, &CERTIFICATE, &ANONYMOUS, &ACCOUNT];

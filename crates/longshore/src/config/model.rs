@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use longshore_accounts::Permissions;
-use longshore_server::{Limits, Rates, Trace, limits};
+use longshore_server::{Limits, ListenerTls, Rates, Trace, limits};
 use longshore_storage::Durability;
 
 use super::convert::{
@@ -19,13 +19,15 @@ use super::convert::{
 use super::environment::Environment;
 use super::keys::{ACCOUNT, ANONYMOUS, LIMITS, LOG, SERVER};
 use super::people::{Account, Tenancy, read_account, read_tenancy};
-use super::reader::{Problems, Reader, Root};
+use super::reader::{Problems, Reader, Root, View};
+use super::tls::{Clients, Listener, Tls, read_listeners};
 use crate::cli::{self, LogFormat};
 
 /// All that `longshore serve` goes by.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) server: Server,
+    pub(crate) tls: Tls,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) log: Log,
@@ -36,7 +38,8 @@ pub(crate) struct Settings {
 /// `[server]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
-    pub(crate) listen: Vec<SocketAddr>,
+    /// Those of `listen`, and those of the tables.
+    pub(crate) listen: Vec<Listener>,
     pub(crate) passive_ports: RangeInclusive<u16>,
     pub(crate) public_address: Option<Ipv4Addr>,
     pub(crate) allow_clear_passwords: bool,
@@ -44,6 +47,8 @@ pub(crate) struct Server {
     /// Whom root becomes.
     pub(crate) user: Option<String>,
     pub(crate) group: Option<String>,
+    /// Of the file or the environment; where it says nothing there are defaults ([`state`](crate::state)).
+    pub(crate) state_directory: Option<PathBuf>,
 }
 
 /// How long sessions may take for what.
@@ -70,14 +75,16 @@ impl Default for Settings {
         let policy = longshore_server::Policy::default();
         Settings {
             server: Server {
-                listen: cli::default_listen(),
+                listen: explicit(cli::default_listen()),
                 passive_ports: limits::PASSIVE_PORTS,
                 public_address: None,
                 allow_clear_passwords: false,
                 durability: Durability::default(),
                 user: None,
                 group: None,
+                state_directory: None,
             },
+            tls: Tls::default(),
             limits: Limits::default(),
             timeouts: Timeouts {
                 login: policy.login_timeout,
@@ -97,7 +104,8 @@ impl Settings {
     pub(crate) fn read(file: &str, text: &str, environment: &Environment) -> Result<Settings, Problems> {
         let (root, mut reader) = Reader::parse(file, text, environment);
         let mut settings = Settings::default();
-        settings.server.read(&root, &mut reader);
+        settings.tls.read(&root, &mut reader);
+        settings.server.read(&root, &mut reader, &settings.tls);
         settings.read_limits(&root, &mut reader);
         settings.log.read(&root, &mut reader);
         for view in reader.views(&root, &ANONYMOUS) {
@@ -113,10 +121,25 @@ impl Settings {
                     format!("there are two accounts with the name {:?}", account.name),
                 );
             }
+            settings.note_useless_certificates(account.as_ref(), &view, &mut reader);
             settings.accounts.extend(account);
         }
         let problems = reader.finish(&root);
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+
+    /// Without a password there is no other way in.
+    fn note_useless_certificates(
+        &self,
+        account: Option<&Account>,
+        view: &View<'_, '_>,
+        reader: &mut Reader<'_>,
+    ) {
+        let alone = account.is_some_and(|account| account.hash.is_none() && !account.certificates.is_empty());
+        if alone && !view.has("password") && (!self.tls.offer || self.tls.clients == Clients::Off) {
+            let what = "account.certificates are never asked for: tls.client_certificates is \"off\" or tls.offer false";
+            reader.note(view.place("certificates"), what.to_owned());
+        }
     }
 
     fn read_limits(&mut self, root: &Root<'_>, reader: &mut Reader<'_>) {
@@ -151,10 +174,22 @@ impl Settings {
 }
 
 impl Server {
-    fn read(&mut self, root: &Root<'_>, reader: &mut Reader<'_>) {
+    fn read(&mut self, root: &Root<'_>, reader: &mut Reader<'_>, tls: &Tls) {
         let view = reader.view(root, &SERVER);
         let address = |value: &Value<'_>| parsed(value, |text| text.parse::<SocketAddr>().ok());
-        put(&mut self.listen, reader.get(&view, "listen", |value| list(value, address)));
+        let listen = reader.get(&view, "listen", |value| list(value, address));
+        let tables = read_listeners(root, reader, tls);
+        // Who writes tables and nothing else listens nowhere else.
+        if listen.is_some() || !tables.is_empty() {
+            self.listen = explicit(listen.unwrap_or_default());
+        }
+        for table in &tables {
+            if self.listen.iter().any(|listener| listener.address == table.address) {
+                let what = format!("server.listen has {} too, which has a [listener] table", table.address);
+                reader.note(view.place("listen"), what);
+            }
+        }
+        self.listen.extend(tables);
         let ports = |value: &Value<'_>| parsed(value, |text| cli::port_range(text).ok());
         put(&mut self.passive_ports, reader.get(&view, "passive_ports", ports));
         self.public_address =
@@ -175,7 +210,13 @@ impl Server {
         if self.group.is_some() && self.user.is_none() {
             reader.note(view.place("group"), "server.group needs server.user beside it".to_owned());
         }
+        self.state_directory = reader.get(&view, "state_directory", absolute);
     }
+}
+
+/// Addresses where TLS begins when clients ask for it.
+pub(crate) fn explicit(addresses: Vec<SocketAddr>) -> Vec<Listener> {
+    addresses.into_iter().map(|address| Listener::new(address, ListenerTls::Explicit)).collect()
 }
 
 /// Whether it can be the name of a user or group.

@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 use longshore_accounts::{
-    AccountLimits, Hours, Mode, Network, PasswordHash, PathPattern, PathRule, PathRules, Permission,
-    Permissions, is_anonymous,
+    AccountLimits, CertificateRule, Hours, Mode, Network, PasswordHash, PathPattern, PathRule, PathRules,
+    Permission, Permissions, TlsRules, is_anonymous,
 };
 use longshore_path::VirtualPath;
 
 use super::convert::{Value, absolute, bytes, count, explained, flag, list, network, number, parsed};
 use super::reader::{Converted, Reader, View, Wrong};
+use super::tls::{certificate_rule, rules};
 
 /// What somebody sees and may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +26,16 @@ pub(crate) struct Tenancy {
     pub(crate) file_mode: Option<Mode>,
     pub(crate) directory_mode: Option<Mode>,
     pub(crate) disabled: bool,
+    pub(crate) tls: TlsRules,
 }
 
 /// An account of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) name: String,
-    pub(crate) hash: PasswordHash,
+    /// Where there is none, a certificate lets in.
+    pub(crate) hash: Option<PasswordHash>,
+    pub(crate) certificates: Vec<CertificateRule>,
     pub(crate) tenancy: Tenancy,
     pub(crate) networks: Vec<Network>,
     pub(crate) hours: Vec<Hours>,
@@ -53,6 +57,7 @@ impl Tenancy {
             file_mode: None,
             directory_mode: None,
             disabled: false,
+            tls: TlsRules::default(),
         }
     }
 
@@ -65,6 +70,7 @@ impl Tenancy {
             limits: self.limits,
             file_mode: self.file_mode,
             directory_mode: self.directory_mode,
+            tls: self.tls,
             ..longshore_accounts::Account::new(name, tree)
         }
     }
@@ -83,12 +89,18 @@ pub(super) fn read_account(view: &View<'_, '_>, reader: &mut Reader<'_>) -> Opti
         })
     });
     let hash = reader.get(view, "password", |value| explained(value, PasswordHash::parse));
+    let certificates = reader.get(view, "certificates", |value| list(value, certificate_rule));
+    if !view.has("password") && !view.has("certificates") {
+        let what = format!("{} needs the key password, certificates, or both", view.head());
+        reader.note(view.span(), what);
+    }
     let tenancy = read_tenancy(view, reader, name.as_deref().unwrap_or("?"), Permissions::ALL);
     let networks = reader.get(view, "networks", |value| list(value, network));
     let hours = reader.get(view, "hours", |value| list(value, |value| explained(value, str::parse::<Hours>)));
     Some(Account {
         name: name?,
-        hash: hash?,
+        hash,
+        certificates: certificates.unwrap_or_default(),
         tenancy: tenancy?,
         networks: networks.unwrap_or_default(),
         hours: hours.unwrap_or_default(),
@@ -112,14 +124,16 @@ pub(super) fn read_tenancy(
     let directory_mode = reader.get(view, "directory_mode", |value| mode(value, u32::MAX));
     let left = |bits| umask.and_then(|umask| Mode::new(bits).map(|mode| mode.masked(umask)));
     let disabled = reader.get(view, "disabled", flag);
-    let rules = read_rules(view, reader);
+    let path_rules = read_rules(view, reader);
+    let tls = rules(view, reader, "require_tls");
     Some(Tenancy {
         directory: directory.unwrap_or_else(VirtualPath::root),
-        rules,
+        rules: path_rules,
         limits,
         file_mode: file_mode.or(left(FILE_MODE_BITS)),
         directory_mode: directory_mode.or(left(DIRECTORY_MODE_BITS)),
         disabled: disabled.unwrap_or(false),
+        tls,
         ..Tenancy::new(root?, permissions.unwrap_or(default))
     })
 }

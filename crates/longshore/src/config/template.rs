@@ -9,7 +9,7 @@ pub(crate) fn template() -> String {
     let mut text = String::from(
         "# The configuration of longshore. `longshore check FILE` tells all mistakes of a file at once;\n\
          # `longshore serve --config FILE` serves it. A key that is left out has the value shown here. Keys of the\n\
-         # first three sections can be set by the environment too: LONGSHORE_LIMITS_SESSIONS=50.\n",
+         # first four sections can be set by the environment too: LONGSHORE_LIMITS_SESSIONS=50.\n",
     );
     for section in SECTIONS {
         write_section(&mut text, section, None);

@@ -16,25 +16,25 @@ use super::template;
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$MTIzNDU2Nzg5MDEyMzQ1Ng$gN/dOtPX/wTPlgzQFWThBN5zcK2KgxyDCJZE5AvDvc0";
 
-fn read(text: &str) -> Result<Settings, Problems> {
+pub(super) fn read(text: &str) -> Result<Settings, Problems> {
     Settings::read("file.toml", text, &Environment::default())
 }
 
-fn environment(variables: &[(&str, &str)]) -> Environment {
+pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment::of(variables.iter().map(|(name, value)| (name.into(), value.into())))
 }
 
-fn account(rest: &str) -> String {
+pub(super) fn account(rest: &str) -> String {
     format!("[[account]]\nname = \"camera\"\npassword = \"{HASH}\"\nroot = \"/srv/{{user}}\"\n{rest}")
 }
 
 #[track_caller]
-fn check_refused(text: &str, expected: &[&str]) {
+pub(super) fn check_refused(text: &str, expected: &[&str]) {
     check_problems(read(text), expected);
 }
 
 #[track_caller]
-fn check_problems(read: Result<Settings, Problems>, expected: &[&str]) {
+pub(super) fn check_problems(read: Result<Settings, Problems>, expected: &[&str]) {
     let problems = read.expect_err("mistakes are found").to_string();
     let lines: Vec<&str> = problems.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{problems}");
@@ -65,6 +65,8 @@ fn every_example_in_the_default_is_a_valid_one() {
     assert_eq!((read.accounts[0].networks.len(), read.accounts[0].hours.len()), (2, 1));
     assert_eq!(read.accounts[0].tenancy.rules.iter().len(), 1);
     assert!(read.anonymous.is_some() && read.server.public_address.is_some());
+    assert_eq!((read.server.listen.len(), read.tls.certificates.len()), (3, 2));
+    assert_eq!(read.accounts[0].certificates.len(), 1);
 }
 
 /// Every key of the table with a value that no key takes, at a line that is known.
@@ -249,7 +251,10 @@ fn all_mistakes_are_told_at_once() {
 fn accounts_that_make_no_sense() {
     check_refused(
         "[[account]]\nname = \"a\"\n",
-        &["file.toml:1: [account] needs the key password", "file.toml:1: [account] needs the key root"],
+        &[
+            "file.toml:1: [account] needs the key password, certificates, or both",
+            "file.toml:1: [account] needs the key root",
+        ],
     );
     check_refused(
         &format!("{}{}", account(""), account("")),

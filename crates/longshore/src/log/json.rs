@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use longshore_path::display;
 use longshore_server::reply::Situation;
 use longshore_server::verbs::Direction;
-use longshore_server::{Ending, Event, EventKind, Representation, Speaker};
+use longshore_server::{Ending, Event, EventKind, Protection, Representation, Speaker};
 use serde_json::Value;
 
 /// An object that is being written.
@@ -75,6 +75,10 @@ fn name(kind: &EventKind) -> Option<&'static str> {
         EventKind::Draining { .. } => "draining",
         EventKind::Stopped { .. } => "stopped",
         EventKind::SentAway { .. } => "sent-away",
+        EventKind::Secured { .. } => "secured",
+        EventKind::TlsFailed { .. } => "tls-failed",
+        EventKind::DataNotProved { .. } => "data-not-proved",
+        EventKind::NoCloseNotify { .. } => "upload.no-close-notify",
         EventKind::LoggedIn => "logged-in",
         EventKind::LoginRefused { .. } => "login-refused",
         EventKind::Banned { .. } => "banned",
@@ -101,7 +105,21 @@ fn put_fields(object: &mut Object, kind: &EventKind) {
             object.put("sessions", *sessions);
             object.put("grace_seconds", grace.as_secs());
         }
-        EventKind::Stopped { cut } => object.put("cut", *cut),
+        EventKind::Stopped { cut, unproved } => {
+            object.put("cut", *cut);
+            object.put("unproved", *unproved);
+        }
+        EventKind::Secured { version, cipher_suite, server_name, certificate } => {
+            object.put("version", *version);
+            object.put("cipher_suite", cipher_suite.as_str());
+            if let Some(name) = server_name {
+                object.put("server_name", name.as_str());
+            }
+            if let Some(certificate) = certificate {
+                object.put("certificate", certificate.as_str());
+            }
+        }
+        EventKind::TlsFailed { why } | EventKind::DataNotProved { why } => object.put("why", why.as_str()),
         EventKind::SentAway { situation } => object.put_situation(*situation),
         EventKind::LoginRefused { user, reason, situation } => {
             object.put_bytes("user", user);
@@ -120,6 +138,7 @@ fn put_fields(object: &mut Object, kind: &EventKind) {
             object.put("speaker", speaker);
             object.put_bytes("line", line);
         }
+        EventKind::NoCloseNotify { path } => object.put_bytes("path", path.as_bytes()),
         EventKind::ClientNamed { name } => object.put_bytes("name", name),
         EventKind::Transfer { .. } => put_transfer(object, kind),
         EventKind::Changed { verb, path, to } => {
@@ -136,6 +155,7 @@ fn put_fields(object: &mut Object, kind: &EventKind) {
             Ending::Quit => object.put("why", "quit"),
             Ending::Closed => object.put("why", "closed"),
             Ending::Reset => object.put("why", "reset"),
+            Ending::TlsFailed => object.put("why", "tls-failed"),
             Ending::Said(situation) => {
                 object.put("why", "said");
                 object.put_situation(*situation);
@@ -152,6 +172,7 @@ fn put_transfer(object: &mut Object, kind: &EventKind) {
         direction,
         path,
         representation,
+        protection,
         offset,
         bytes,
         duration,
@@ -180,4 +201,5 @@ fn put_transfer(object: &mut Object, kind: &EventKind) {
     if let Some(cause) = cause {
         object.put("cause", cause.as_str());
     }
+    object.put("protected", *protection == Protection::Private);
 }

@@ -7,7 +7,9 @@ use longshore_accounts::Rejection;
 use longshore_path::VirtualPath;
 use longshore_server::reply::Situation;
 use longshore_server::verbs::{Direction, Verb};
-use longshore_server::{Ending, Event, EventKind, Observer, Representation, SessionName, Speaker, Trace};
+use longshore_server::{
+    Ending, Event, EventKind, Observer, Protection, Representation, SessionName, Speaker, Trace,
+};
 
 use super::{Log, Opened, json, text, xferlog};
 use crate::cli::LogFormat;
@@ -36,6 +38,7 @@ fn transfer(verb: Verb, direction: Direction, name: &[u8], bytes: u64, situation
         direction,
         path: path(name),
         representation: Representation::Image,
+        protection: Protection::Clear,
         offset: 0,
         bytes,
         duration: Duration::from_millis(1200),
@@ -144,7 +147,7 @@ fn objects_for_programs() {
     check_json(
         alice(transfer(Verb::Retr, Direction::Send, b"/a\xFF\\\"", 2048, Situation::Sent)),
         &format!(
-            r#""transfer"{head},"account":"alice","verb":"RETR","direction":"send","path":"/a\\xFF\\\\\"","type":"image","offset":0,"bytes":2048,"seconds":1.2,"situation":"transfer.sent","code":226"#
+            r#""transfer"{head},"account":"alice","verb":"RETR","direction":"send","path":"/a\\xFF\\\\\"","type":"image","offset":0,"bytes":2048,"seconds":1.2,"situation":"transfer.sent","code":226,"protected":false"#
         ),
     );
     let (from, to) = (path(b"/a"), Some(path(b"/b")));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use longshore_path::display;
 use longshore_server::verbs::{Direction, Verb};
-use longshore_server::{Event, EventKind, SessionName, Speaker};
+use longshore_server::{Event, EventKind, Protection, SessionName, Speaker};
 
 /// The time of day in UTC.
 pub(super) fn clock(now: Timestamp) -> String {
@@ -68,8 +68,14 @@ fn of_server(kind: &EventKind, announced: bool) -> Option<String> {
         EventKind::Draining { sessions, grace } if *sessions > 0 || !announced => {
             format!("draining: {sessions} sessions, transfers have {}", time(*grace))
         }
-        EventKind::Stopped { cut } if *cut > 0 || !announced => {
-            format!("stopped: {cut} sessions were still there")
+        EventKind::Stopped { cut, unproved } if *cut > 0 || *unproved > 0 || !announced => {
+            let mut text = format!("stopped: {cut} sessions were still there");
+            if *unproved > 0 {
+                text.push_str(&format!(
+                    "; {unproved} protected data connections did not resume the session of their control connection"
+                ));
+            }
+            text
         }
         _ => return None,
     })
@@ -78,6 +84,16 @@ fn of_server(kind: &EventKind, announced: bool) -> Option<String> {
 fn of_session(event: &Event) -> Option<String> {
     Some(match &event.kind {
         EventKind::LoggedIn => "logged in".to_owned(),
+        EventKind::TlsFailed { why } => format!("TLS failed: {}", safe(why)),
+        EventKind::DataNotProved { why } => {
+            format!(
+                "a data connection is not proved, data_session = \"require\" would refuse it: {}",
+                safe(why)
+            )
+        }
+        EventKind::NoCloseNotify { path } => {
+            format!("{path} ended without close_notify and is taken for whole")
+        }
         EventKind::LoginRefused { user, reason, situation } => {
             let (id, words) = match reason {
                 Some(reason) => (reason.id(), reason.to_string()),
@@ -120,7 +136,18 @@ fn banned(address: IpAddr, duration: Duration) -> String {
 }
 
 fn transfer(kind: &EventKind) -> Option<String> {
-    let EventKind::Transfer { verb, direction, path, offset, bytes, duration, situation, cause, .. } = kind
+    let EventKind::Transfer {
+        verb,
+        direction,
+        path,
+        protection,
+        offset,
+        bytes,
+        duration,
+        situation,
+        cause,
+        ..
+    } = kind
     else {
         return None;
     };
@@ -135,7 +162,8 @@ fn transfer(kind: &EventKind) -> Option<String> {
     };
     let mut text = what.to_owned();
     if *bytes > 0 || done {
-        text.push_str(&format!(" ({}, {})", size(*bytes), time(*duration)));
+        let tls = if *protection == Protection::Private { ", TLS" } else { "" };
+        text.push_str(&format!(" ({}, {}{tls})", size(*bytes), time(*duration)));
     }
     text.push_str(&format!(" {path}"));
     if *offset > 0 {

@@ -25,6 +25,9 @@ pub const PASSWORD: &str = "s3cret";
 /// What anonymous sessions say.
 pub const GUEST: &str = "guest@example.net";
 
+/// The variable that says where a server keeps what it makes: of tests each in a directory of its own.
+pub const STATE: &str = "LONGSHORE_SERVER_STATE_DIRECTORY";
+
 /// Every password that was sent.
 static PASSWORDS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
@@ -80,8 +83,10 @@ pub fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> (String, Stri
 }
 
 fn run_with_input(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> (String, String, bool) {
+    let state = Directory::new("state");
     let mut child = Command::new(env!("CARGO_BIN_EXE_longshore"))
         .args(arguments)
+        .env(STATE, state.path())
         .env_remove("LONGSHORE_PASSWORD")
         .envs(variables.iter().copied())
         .stdin(Stdio::piped())
@@ -123,6 +128,7 @@ pub struct Server {
     said: String,
     errors: PathBuf,
     logs: Vec<PathBuf>,
+    _state: Directory,
     pub address: SocketAddr,
     pub announcement: String,
 }
@@ -184,6 +190,10 @@ impl Server {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let errors = std::env::temp_dir().join(format!("longshore-stderr-{}-{count}", std::process::id()));
+        let state = Directory::new("state");
+        if !command.get_envs().any(|(name, _)| name == STATE) {
+            command.env(STATE, state.path());
+        }
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(File::create(&errors).expect("a file for what it complains about"))
@@ -196,6 +206,7 @@ impl Server {
             said: String::new(),
             errors,
             logs: Vec::new(),
+            _state: state,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             announcement: String::new(),
         };

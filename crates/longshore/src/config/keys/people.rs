@@ -1,5 +1,6 @@
 //! The keys of `[anonymous]` and `[[account]]`: mostly the same.
 
+use super::tls::{ACCOUNT_DATA_PEER, ACCOUNT_DATA_SESSION, ACCOUNT_UPLOAD_END, REQUIRE_TLS};
 use super::{BYTES, COUNT, FLAG, Key, Section, optional, preset, required};
 
 const PERMISSIONS: &str = "a list of some of \"read\", \"list\", \"write\", \"overwrite\", \"append\", \"delete\", \
@@ -25,6 +26,10 @@ macro_rules! keys {
             FILE_MODE,
             DIRECTORY_MODE,
             DISABLED,
+            REQUIRE_TLS,
+            ACCOUNT_DATA_SESSION,
+            ACCOUNT_DATA_PEER,
+            ACCOUNT_UPLOAD_END,
         ]
     };
 }
@@ -50,11 +55,17 @@ pub(crate) const ACCOUNT: Section = Section {
             "a name of 1 to 255 bytes without control characters, not anonymous and not ftp",
             "As it is given with USER.",
         ),
-        required(
+        optional(
             "password",
             r#""$argon2id$v=19$m=19456,t=2,p=1$...""#,
             "a hash as `longshore hash-password` prints it, or one that begins with $5$, $6$ or $y$",
-            "The hash of the password, never the password itself.",
+            "The hash of the password, never the password itself; needed where no certificates are.",
+        ),
+        optional(
+            "certificates",
+            r#"["CN=camera,O=Example"]"#,
+            r#"a list of subjects as RFC 4514 writes them, such as "CN=camera,O=Example", or fingerprints, such as "sha256:AB:CD:...""#,
+            "Certificates of clients that let in without a password.",
         ),
         root(r#""/srv/drop/{user}""#),
         DIRECTORY,

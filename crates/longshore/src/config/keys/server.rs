@@ -43,6 +43,12 @@ const KEYS: &[Key] = &[
         "What must have reached the disk before an upload is answered with 226.",
     ),
     optional(
+        "state_directory",
+        r#""/var/lib/longshore""#,
+        "the absolute path of a directory",
+        "For what the server makes itself and keeps; a service manager or the user has a default.",
+    ),
+    optional(
         "user",
         r#""ftp""#,
         "the name of a user of this machine other than root",

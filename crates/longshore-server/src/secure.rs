@@ -1,0 +1,156 @@
+//! TLS on data connections: the handshake, and whose connection it is.
+//!
+//! Not inside: how a connection comes about ([`data`](crate::data)), and the proof itself, which `longshore-tls` has.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Poll;
+
+use longshore_accounts::{DataPeer, DataSession, TlsRules, UploadEnd};
+use longshore_net::{DataSocket, PeerRule};
+use longshore_proto::server::ConnectFailure;
+use longshore_proto::verbs;
+use longshore_tls::{ControlSession, Direction, Resumption, TlsError, TlsStream};
+
+use crate::data::{Attempt, Cancel, Source, is_own};
+use crate::limits::HANDSHAKES_AT_ONCE;
+use crate::link::{Link, Wire};
+
+/// What is asked of the protected data connections of a session.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    /// What they resume.
+    pub(crate) session: ControlSession,
+    pub(crate) direction: verbs::Direction,
+    pub(crate) data_session: DataSession,
+    pub(crate) data_peer: DataPeer,
+}
+
+/// The rules with their defaults.
+pub(crate) fn data_session(rules: &TlsRules) -> DataSession {
+    rules.data_session.unwrap_or_default()
+}
+
+/// As [`data_session`].
+pub(crate) fn data_peer(rules: &TlsRules) -> DataPeer {
+    rules.data_peer.unwrap_or_default()
+}
+
+/// As [`data_session`].
+pub(crate) fn upload_end(rules: &TlsRules) -> UploadEnd {
+    rules.upload_end.unwrap_or_default()
+}
+
+/// A connection whose handshake is under way.
+struct Candidate {
+    /// Whether it comes from the right address.
+    own: bool,
+    handshake: Pin<Box<dyn Future<Output = Result<TlsStream<Wire>, TlsError>> + Send>>,
+}
+
+impl Terms {
+    fn candidate(&self, socket: DataSocket, own: bool) -> Result<Candidate, TlsError> {
+        let direction = match self.direction {
+            verbs::Direction::Send => Direction::Download,
+            verbs::Direction::Receive => Direction::Upload,
+        };
+        let acceptor = self.session.data_acceptor(direction)?;
+        Ok(Candidate { own, handshake: Box::pin(acceptor.accept(Wire(socket))) })
+    }
+
+    /// Whether somebody else's connection is told from the client's by its TLS: only then is it worth the while to
+    /// look at more than one.
+    fn proves(&self) -> bool {
+        self.data_session == DataSession::Require || self.data_peer == DataPeer::AddressOrProof
+    }
+
+    /// What a connection with a complete handshake is.
+    fn judge(&self, own: bool, stream: TlsStream<Wire>) -> Result<Attempt, Option<Attempt>> {
+        let fresh = match stream.resumption() {
+            Some(Resumption::Resumed) => return Ok(Attempt::Connected(Link::Tls(Box::new(stream)))),
+            Some(Resumption::Fresh(fresh)) => fresh.clone(),
+            None => return Err(None),
+        };
+        match self.data_session {
+            // A stranger; the client is told nothing of him.
+            _ if !own => Err(None),
+            DataSession::Require => Err(Some(ConnectFailure::NotResumed(fresh.to_string()).into())),
+            DataSession::Prefer => Ok(Attempt::Unproved(Link::Tls(Box::new(stream)), fresh)),
+            DataSession::Off => Ok(Attempt::Connected(Link::Tls(Box::new(stream)))),
+        }
+    }
+}
+
+/// Waits for a connection that may be used, and does its handshake. Where a proof is asked for, several may come at
+/// once, and whoever else comes does not keep the client out: the first to prove itself is taken, and a failure is
+/// told when nobody is left who might do better.
+pub(crate) async fn establish(mut source: Source, own: PeerRule, terms: Terms, cancel: Cancel) -> Attempt {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut strangers = 0_u32;
+    let most = if terms.proves() && source.is_passive() { HANDSHAKES_AT_ONCE } else { 1 };
+    loop {
+        let foreign = terms.data_peer == DataPeer::AddressOrProof;
+        tokio::select! {
+            biased;
+            // Before any outcome: whoever fails is not the last that might do better while the client stands in the queue.
+            next = source.next(), if candidates.len() < most => match next {
+                Ok(socket) => {
+                    let own = !source.is_passive() || is_own(&socket, own);
+                    if !own && !foreign {
+                        strangers = strangers.saturating_add(1);
+                        continue;
+                    }
+                    match terms.candidate(socket, own) {
+                        Ok(candidate) => candidates.push(candidate),
+                        Err(error) => return refusal(error),
+                    }
+                }
+                Err(failure) => return failure.into(),
+            },
+            (candidate, result) = completed(&mut candidates) => {
+                let failure = match result.map(|stream| terms.judge(candidate, stream)) {
+                    Ok(Ok(attempt)) => return attempt,
+                    Ok(Err(failure)) => failure,
+                    Err(_) if !candidate => None,
+                    Err(error) => Some(refusal(error)),
+                };
+                match failure {
+                    // Somebody else may still be the client.
+                    Some(failure) if candidates.iter().all(|candidate| !candidate.own) => return failure,
+                    Some(_) => {}
+                    None => strangers = strangers.saturating_add(1),
+                }
+            }
+            () = cancel.cancelled() => {
+                let strangers = strangers.saturating_add(source.strangers());
+                return if candidates.iter().any(|candidate| candidate.own) {
+                    ConnectFailure::HandshakeCancelled.into()
+                } else {
+                    ConnectFailure::Cancelled { strangers }.into()
+                };
+            }
+        }
+    }
+}
+
+/// The next handshake that has ended, and whether its address was right; never, while there is none. Cancel-safe.
+async fn completed(candidates: &mut Vec<Candidate>) -> (bool, Result<TlsStream<Wire>, TlsError>) {
+    std::future::poll_fn(|context| {
+        for index in 0..candidates.len() {
+            if let Poll::Ready(result) = candidates[index].handshake.as_mut().poll(context) {
+                return Poll::Ready((candidates.remove(index).own, result));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn refusal(error: TlsError) -> Attempt {
+    let cause = error.to_string();
+    let failure = match error {
+        TlsError::NotTls { .. } => ConnectFailure::NotTls,
+        _ => ConnectFailure::HandshakeFailed(cause.clone()),
+    };
+    Attempt::Failed(failure, Some(cause))
+}
