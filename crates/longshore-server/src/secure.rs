@@ -48,6 +48,15 @@ struct Candidate {
     handshake: Pin<Box<dyn Future<Output = Result<TlsStream<Wire>, TlsError>> + Send>>,
 }
 
+/// What a handshake that has ended means for the transfer.
+enum Verdict {
+    Taken(Attempt),
+    /// It seems to be the client's, and may not be used.
+    Refused(ConnectFailure, Option<String>),
+    /// Somebody else's, of whom the client is told nothing.
+    Stranger,
+}
+
 impl Terms {
     fn candidate(&self, socket: DataSocket, own: bool) -> Result<Candidate, TlsError> {
         let direction = match self.direction {
@@ -64,19 +73,29 @@ impl Terms {
         self.data_session == DataSession::Require || self.data_peer == DataPeer::AddressOrProof
     }
 
-    /// What a connection with a complete handshake is.
-    fn judge(&self, own: bool, stream: TlsStream<Wire>) -> Result<Attempt, Option<Attempt>> {
+    /// What a handshake that has ended is, of a connection from the right address (`own`) or another.
+    fn judge(&self, own: bool, result: Result<TlsStream<Wire>, TlsError>) -> Verdict {
+        let stream = match result {
+            Ok(stream) => stream,
+            Err(_) if !own => return Verdict::Stranger,
+            Err(error) => {
+                let (failure, cause) = refusal(error);
+                return Verdict::Refused(failure, Some(cause));
+            }
+        };
         let fresh = match stream.resumption() {
-            Some(Resumption::Resumed) => return Ok(Attempt::Connected(Link::Tls(Box::new(stream)))),
+            Some(Resumption::Resumed) => {
+                return Verdict::Taken(Attempt::Connected(Link::Tls(Box::new(stream))));
+            }
             Some(Resumption::Fresh(fresh)) => fresh.clone(),
-            None => return Err(None),
+            // Said of every data connection whose handshake is complete.
+            None => return Verdict::Stranger,
         };
         match self.data_session {
-            // A stranger; the client is told nothing of him.
-            _ if !own => Err(None),
-            DataSession::Require => Err(Some(ConnectFailure::NotResumed(fresh.to_string()).into())),
-            DataSession::Prefer => Ok(Attempt::Unproved(Link::Tls(Box::new(stream)), fresh)),
-            DataSession::Off => Ok(Attempt::Connected(Link::Tls(Box::new(stream)))),
+            _ if !own => Verdict::Stranger,
+            DataSession::Require => Verdict::Refused(ConnectFailure::NotResumed(fresh.to_string()), None),
+            DataSession::Prefer => Verdict::Taken(Attempt::Unproved(Link::Tls(Box::new(stream)), fresh)),
+            DataSession::Off => Verdict::Taken(Attempt::Connected(Link::Tls(Box::new(stream)))),
         }
     }
 }
@@ -102,25 +121,21 @@ pub(crate) async fn establish(mut source: Source, own: PeerRule, terms: Terms, c
                     }
                     match terms.candidate(socket, own) {
                         Ok(candidate) => candidates.push(candidate),
-                        Err(error) => return refusal(error),
+                        Err(error) => {
+                            let (failure, cause) = refusal(error);
+                            return Attempt::Failed(failure, Some(cause));
+                        }
                     }
                 }
                 Err(failure) => return failure.into(),
             },
-            (candidate, result) = completed(&mut candidates) => {
-                let failure = match result.map(|stream| terms.judge(candidate, stream)) {
-                    Ok(Ok(attempt)) => return attempt,
-                    Ok(Err(failure)) => failure,
-                    Err(_) if !candidate => None,
-                    Err(error) => Some(refusal(error)),
-                };
-                match failure {
-                    // Somebody else may still be the client.
-                    Some(failure) if candidates.iter().all(|candidate| !candidate.own) => return failure,
-                    Some(_) => {}
-                    None => strangers = strangers.saturating_add(1),
-                }
-            }
+            (own, result) = completed(&mut candidates) => match terms.judge(own, result) {
+                Verdict::Taken(attempt) => return attempt,
+                // Somebody else may still be the client.
+                Verdict::Refused(..) if candidates.iter().any(|candidate| candidate.own) => {}
+                Verdict::Refused(failure, cause) => return Attempt::Failed(failure, cause),
+                Verdict::Stranger => strangers = strangers.saturating_add(1),
+            },
             () = cancel.cancelled() => {
                 let strangers = strangers.saturating_add(source.strangers());
                 return if candidates.iter().any(|candidate| candidate.own) {
@@ -146,11 +161,12 @@ async fn completed(candidates: &mut Vec<Candidate>) -> (bool, Result<TlsStream<W
     .await
 }
 
-fn refusal(error: TlsError) -> Attempt {
+/// What the client is told of a handshake that failed, and what the log is.
+fn refusal(error: TlsError) -> (ConnectFailure, String) {
     let cause = error.to_string();
     let failure = match error {
         TlsError::NotTls { .. } => ConnectFailure::NotTls,
         _ => ConnectFailure::HandshakeFailed(cause.clone()),
     };
-    Attempt::Failed(failure, Some(cause))
+    (failure, cause)
 }

@@ -27,7 +27,11 @@ fn rerun_without_rights(name: &str) -> bool {
     }
     // From where it may be executed, whatever the rights of the folder it was built in.
     let program = scratch.path().join("test");
-    fs::copy(std::env::current_exe().expect("the program has a path"), &program).expect("it is copied");
+    // Not by this process: another thread may start a program while the copy is open, and what is open for writing
+    // anywhere cannot be executed.
+    let own = std::env::current_exe().expect("the program has a path");
+    let copied = std::process::Command::new("cp").arg(own).arg(&program).status().expect("there is cp");
+    assert!(copied.success());
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).expect("the mode is set");
     let run = std::process::Command::new(&program)
         .args(["--exact", name])
