@@ -104,8 +104,6 @@ const CURL_KEEPS_ONE: &str = "keeps only the newest ticket of TLS 1.3 and uses i
     what follows one resumes nothing";
 const JAVA_READS_NONE: &str = "uses each ticket of TLS 1.3 once and reads none while it sends: after eight uploads it \
     resumes nothing";
-const GO_KNOWS_TICKETS: &str =
-    "resumes TLS 1.2 by tickets only (RFC 5077), and the server sends them in TLS 1.3 only";
 
 const fn gap(
     clients: &'static [SecureClient],
@@ -147,8 +145,6 @@ pub(crate) const SECURE_GAPS: &[SecureGap] = &[
         Outcome::Unproved,
         JAVA_READS_NONE,
     ),
-    gap(&[SecureClient::RCLONE], &[Version::Tls12], &[Policy::Resumed], Outcome::Refused, GO_KNOWS_TICKETS),
-    gap(&[SecureClient::RCLONE], &[Version::Tls12], PREFERRED, Outcome::Unproved, GO_KNOWS_TICKETS),
 ];
 
 /// The gap of a cell.
