@@ -12,7 +12,7 @@ use longshore_net::{DataSocket, PassivePool, PeerRule, Reservation, ReserveError
 use longshore_proto::server::{Channel, ConnectFailure, DataEvent, Protection, Route};
 use tokio::sync::Notify;
 
-use crate::limits::ACCEPT_REST;
+use crate::limits::{ACCEPT_REST, HANDSHAKES_AT_ONCE};
 use crate::link::Link;
 use crate::secure::{self, Terms};
 
@@ -40,6 +40,15 @@ pub(crate) struct DataConnection {
     standing: Option<DataSocket>,
 }
 
+/// Who may connect to a passive port before it is known who is the client.
+#[derive(Clone, Copy)]
+pub(crate) struct Near {
+    /// Connections from every address: they will have to prove whose they are.
+    pub(crate) anyone: bool,
+    /// Several at once: a proof tells the client's from the others.
+    pub(crate) several: bool,
+}
+
 /// The end of an attempt to have the data connection.
 pub(crate) enum Attempt {
     Connected(Link),
@@ -63,12 +72,14 @@ impl DataConnection {
         DataConnection { pool, local, peer, reservation: None, standing: None }
     }
 
-    /// Ends an older reservation, then makes a new one. `anyone` lets connections from everywhere come near: they
-    /// will have to prove whose they are.
-    pub(crate) fn reserve(&mut self, anyone: bool) -> Result<u16, ReserveError> {
+    /// Ends an older reservation, then makes a new one for those who may come near.
+    pub(crate) fn reserve(&mut self, near: Near) -> Result<u16, ReserveError> {
         self.release();
-        let peer = if anyone { PeerRule::Anyone } else { self.peer };
-        let reservation = self.pool.reserve_beside(self.local, peer)?;
+        let peer = if near.anyone { PeerRule::Anyone } else { self.peer };
+        let mut reservation = self.pool.reserve_beside(self.local, peer)?;
+        if near.several {
+            reservation.admit_several(HANDSHAKES_AT_ONCE);
+        }
         let port = reservation.port();
         self.reservation = Some(reservation);
         Ok(port)

@@ -328,7 +328,7 @@ impl Driver {
 
     fn begin_data(&mut self, id: OperationId, op: DataOp) {
         let event = match op {
-            DataOp::Reserve => match self.data.reserve(self.shield.lets_anyone_near()) {
+            DataOp::Reserve => match self.data.reserve(self.shield.near()) {
                 Ok(port) => DataEvent::Reserved(port),
                 Err(error) => {
                     self.tell(EventKind::NetworkFailed { cause: error.to_string() });

@@ -2,7 +2,7 @@
 //!
 //! Not inside: which port it is and when it closes; see [`super::pool`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -59,6 +59,10 @@ pub(super) struct Seats {
 pub(super) struct Seat {
     /// The connection that has arrived and waits to be taken.
     mailbox: Option<DataSocket>,
+    /// Those that arrived after it, where several may.
+    behind: VecDeque<DataSocket>,
+    /// How many may wait at once: one, unless somebody tells them apart later.
+    several: Option<usize>,
     /// Whether the reservation has got its connection.
     served: bool,
     /// The task that waits for it.
@@ -237,7 +241,15 @@ impl Seats {
 impl Seat {
     /// Takes the first connection; a later one only in place of one that is dead by now.
     fn offer(&mut self, socket: DataSocket, wakers: &mut Wakers) {
-        if self.served || self.mailbox.as_ref().is_some_and(|earlier| !earlier.is_dead()) {
+        if let Some(most) = self.several
+            && self.mailbox.is_some()
+            && self.behind.len() + 1 < most
+        {
+            self.behind.push_back(socket);
+            return;
+        }
+        let served = self.served && self.several.is_none();
+        if served || self.mailbox.as_ref().is_some_and(|earlier| !earlier.is_dead()) {
             self.surplus = self.surplus.saturating_add(1);
             return;
         }
@@ -250,7 +262,12 @@ impl Seat {
     }
 
     pub(super) fn is_served(&self) -> bool {
-        self.served
+        self.served && self.several.is_none()
+    }
+
+    /// So many may wait at once, and all of them can be taken.
+    pub(super) fn admit_several(&mut self, most: usize) {
+        self.several = Some(most);
     }
 
     /// Another connection will be taken.
@@ -265,6 +282,7 @@ impl Seat {
     /// Hands over the connection that has arrived.
     pub(super) fn collect(&mut self) -> Option<DataSocket> {
         let socket = self.mailbox.take()?;
+        self.mailbox = self.behind.pop_front();
         self.served = true;
         self.waker = None;
         Some(socket)
@@ -272,8 +290,8 @@ impl Seat {
 
     /// Closes the connection that has arrived if it is dead, so that the wait goes on.
     pub(super) fn discard_dead(&mut self) {
-        if self.mailbox.as_ref().is_some_and(DataSocket::is_dead) {
-            self.mailbox = None;
+        while self.mailbox.as_ref().is_some_and(DataSocket::is_dead) {
+            self.mailbox = self.behind.pop_front();
         }
     }
 

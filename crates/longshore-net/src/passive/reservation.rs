@@ -76,6 +76,12 @@ impl Reservation {
         self.listener().lock().seat(self.key).surplus()
     }
 
+    /// Lets up to `most` connections of the peer wait and be taken one after the other, for whoever tells them apart only
+    /// by what they say. Without it all but the first are closed.
+    pub fn admit_several(&mut self, most: usize) {
+        self.listener().lock().seat(self.key).admit_several(most);
+    }
+
     /// Lets one more connection be taken after the one that was: for whoever finds out later that it was not the right
     /// one. Connections that came in between were closed.
     pub fn take_another(&mut self) {

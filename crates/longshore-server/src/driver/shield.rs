@@ -2,7 +2,7 @@
 //!
 //! Not inside: when it begins and ends, which the session says.
 
-use longshore_accounts::{DataPeer, ShownCertificate, TlsRules};
+use longshore_accounts::{DataPeer, DataSession, ShownCertificate, TlsRules};
 use longshore_proto::reply::Reply;
 use longshore_proto::server::{Input, OperationId, Protection, TlsEvent, TransferJob};
 use longshore_proto::verbs::Direction;
@@ -10,6 +10,7 @@ use longshore_tls::{ControlSession, Stage, TlsConnection, TlsError, Version};
 
 use super::{Driver, Happening};
 use crate::config::TlsOffer;
+use crate::data::Near;
 use crate::events::EventKind;
 use crate::listener::ListenerOptions;
 use crate::secure::{self, Terms};
@@ -78,9 +79,12 @@ impl Shield {
         self.rules = rules;
     }
 
-    /// Whether data connections from other addresses may come near, to prove themselves.
-    pub(super) fn lets_anyone_near(&self) -> bool {
-        self.tls.is_some() && secure::data_peer(&self.rules) == DataPeer::AddressOrProof
+    /// Who may come near a passive port.
+    pub(super) fn near(&self) -> Near {
+        let tls = self.tls.is_some();
+        let anyone = tls && secure::data_peer(&self.rules) == DataPeer::AddressOrProof;
+        let several = anyone || (tls && secure::data_session(&self.rules) == DataSession::Require);
+        Near { anyone, several }
     }
 
     /// What is asked of a protected data connection; `None` without TLS.

@@ -434,3 +434,34 @@ fn one_transfer(client: &mut Client, own: &ClientConfig, tricks: &[Trick], rando
     }
     strangers.into_iter().for_each(check_stranger);
 }
+
+/// A port that clients of several addresses share, since no other is left: what is accepted for one must not be lost to
+/// the other.
+#[test]
+fn a_stranger_on_a_shared_port() {
+    let third = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
+    let server = setup().ports(1).tls(REQUIRE).start();
+    for version in VERSIONS {
+        let (own, others) = (client(version), client(version));
+        let mut client = server.secured_with(&own);
+        let mut other = Client::connect_from(third, server.address(HERE));
+        other.expect(220);
+        other.secure(&others);
+        other.log_in(crate::common::USER, crate::common::PASSWORD);
+        other.protect_data(&others);
+        other.command("TYPE I", 200);
+        for trick in [Trick::Silent, Trick::Clear] {
+            let to = client.passive();
+            assert_eq!(other.passive(), to);
+            let stranger = stranger(trick, HERE, to);
+            let data = Data::connect(to).protected(Some(&own));
+            // Whoever looks for its own connection accepts those of others as well.
+            let theirs = Data::connect_from(third, to).protected(Some(&others));
+            other.command("RETR file", 125);
+            transfer(&mut other, theirs, "RETR file");
+            client.command("RETR file", 125);
+            transfer(&mut client, data, "RETR file");
+            check_stranger(stranger);
+        }
+    }
+}
