@@ -227,11 +227,6 @@ impl Secure {
             _ => Err(Error::Refused(reply)),
         }
     }
-
-    /// The connection that is left when the other is given up: where the tests look at it.
-    pub fn kind(&self) -> Option<HandshakeKind> {
-        self.stream.get_ref().conn.handshake_kind()
-    }
 }
 
 impl SecureData {
