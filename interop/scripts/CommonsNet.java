@@ -1,7 +1,8 @@
 // Does the steps that its arguments name, in order; ends with the reply at the first that is refused.
 //
 // What the harness asks of every client, by the methods of Apache commons-net.
-// Arguments: host port passive|active user password folder mode, then the steps.
+// Arguments: host port passive|active user password folder mode, then the steps; how it is protected stands in the
+// environment.
 
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
@@ -24,11 +25,26 @@ public final class CommonsNet {
     private static final DateTimeFormatter STAMP =
             DateTimeFormatter.ofPattern("yyyyMMddHHmmss").withZone(ZoneOffset.UTC);
 
-    private final FTPClient ftp = new FTPClient();
+    private final FTPClient ftp;
     private final PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
 
-    public static void main(String[] arguments) throws IOException {
-        new CommonsNet().run(arguments);
+    public static void main(String[] arguments) throws Exception {
+        String tls = System.getenv("INTEROP_TLS");
+        CommonsNet client = new CommonsNet(tls == null ? new FTPClient() : new Resuming(tls.equals("implicit")));
+        try {
+            client.run(arguments);
+        } catch (IOException broken) {
+            // A data connection that the server ends says little; what it says on the control connection comes first.
+            if (client.ftp.isConnected()) {
+                client.ftp.getReply();
+                System.err.println(client.ftp.getReplyString());
+            }
+            throw broken;
+        }
+    }
+
+    private CommonsNet(FTPClient ftp) {
+        this.ftp = ftp;
     }
 
     private void run(String[] arguments) throws IOException {
@@ -37,6 +53,10 @@ public final class CommonsNet {
         ftp.setUseEPSVwithIPv4(arguments[6].equals("EPSV"));
         ftp.connect(arguments[0], Integer.parseInt(arguments[1]));
         check(ftp.login(arguments[3], arguments[4]));
+        if (ftp instanceof Resuming) {
+            ((Resuming) ftp).execPBSZ(0);
+            ((Resuming) ftp).execPROT("P");
+        }
         if (arguments[2].equals("passive")) {
             ftp.enterLocalPassiveMode();
         }
@@ -55,6 +75,9 @@ public final class CommonsNet {
                     break;
                 case "remove-folder":
                     check(ftp.removeDirectory(name));
+                    break;
+                case "stop-get":
+                    stopGet(name);
                     break;
                 case "delete":
                     check(ftp.deleteFile(name));
@@ -133,6 +156,16 @@ public final class CommonsNet {
         try (OutputStream file = new FileOutputStream(path.toFile(), isAppended)) {
             check(ftp.retrieveFile(from, file));
         }
+    }
+
+    private void stopGet(String from) throws IOException {
+        InputStream data = ftp.retrieveFileStream(from);
+        check(data != null);
+        data.readNBytes(65536);
+        // The answer to the transfer comes before that to ABOR.
+        check(!ftp.abort() && ftp.getReplyCode() == 426);
+        check(ftp.completePendingCommand());
+        data.close();
     }
 
     private void list(String folder) throws IOException {

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from connection import arguments, connect
+from connection import arguments, check, connect
 
 FORMAT = "%Y%m%d%H%M%S"
 
@@ -65,6 +65,15 @@ def resume_get(from_name, to_name):
         ftp.retrbinary(f"RETR {from_name}", file.write, rest=file.tell())
 
 
+def stop_get(from_name):
+    ftp.voidcmd("TYPE I")
+    data = ftp.transfercmd(f"RETR {from_name}")
+    data.recv(65536)
+    check("answer to the transfer", ftp.abort()[:3], "426")
+    check("answer to ABOR", ftp.getresp()[:3], "226")
+    data.close()
+
+
 def list_names(folder):
     for name in ftp.nlst(folder):
         print(name)
@@ -81,12 +90,13 @@ STEPS = {
     "get-dated": get_dated,
     "resume-get": resume_get,
     "list": list_names,
+    "stop-get": stop_get,
     "make-folder": lambda name: ftp.mkd(name),
     "remove-folder": lambda name: ftp.rmd(name),
     "rename": lambda from_name, to_name: ftp.rename(from_name, to_name),
     "delete": lambda name: ftp.delete(name),
 }
-ONE_NAME = {"list", "make-folder", "remove-folder", "delete"}
+ONE_NAME = {"list", "stop-get", "make-folder", "remove-folder", "delete"}
 
 try:
     ftp = connect()
@@ -98,3 +108,10 @@ try:
     ftp.quit()
 except ftplib.Error as refusal:
     sys.exit(str(refusal))
+except OSError as broken:
+    # A data connection that the server ends says little; what it says on the control connection comes first.
+    try:
+        ftp.voidresp()
+    except ftplib.Error as refusal:
+        sys.exit(f"{refusal} ({broken})")
+    raise

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -11,8 +12,10 @@ use crate::control::Control;
 use crate::drivers;
 use crate::results::attempt;
 use crate::run::{Finished, Running, run};
+use crate::secure::{Error, Secure};
 use crate::server::{PASSWORD, Server, USER};
 use crate::steps::{Answer, Refusal, Step};
+use crate::tls::Security;
 use crate::wait::wait_for;
 use crate::way::Way;
 
@@ -28,6 +31,8 @@ pub struct Case<'a> {
     pub client: Client,
     /// How to connect.
     pub way: Way,
+    /// How connections are protected; `None` is in clear.
+    pub security: Option<Security>,
     folder: String,
 }
 
@@ -65,11 +70,20 @@ impl<'a> Case<'a> {
     /// When they exist already.
     #[track_caller]
     pub fn new(server: &'a Server, client: Client, way: Way) -> Case<'a> {
+        Case::secured(server, client, way, None)
+    }
+
+    /// As [`Case::new`], with connections that are protected.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn secured(server: &'a Server, client: Client, way: Way, security: Option<Security>) -> Case<'a> {
         let folder = way.to_string().to_lowercase().replace(' ', "-");
         for side in [server.served(), server.clients()] {
             fs::create_dir(side.join(&folder)).expect("a folder for each way");
         }
-        Case { server, client, way, folder }
+        Case { server, client, way, security, folder }
     }
 
     /// Where the server keeps a file of this case.
@@ -87,11 +101,21 @@ impl<'a> Case<'a> {
         format!("/{}/{name}", self.folder)
     }
 
+    /// Where the server listens for this case.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address(self.way.family)
+    }
+
+    /// How a URL begins.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.security.as_ref().is_some_and(|security| security.is_implicit) { "ftps" } else { "ftp" }
+    }
+
     /// A URL for curl; an empty name is the folder of this case.
     pub fn url(&self, name: impl AsRef<OsStr>) -> String {
         let mut path = self.remote("").into_bytes();
         path.extend_from_slice(drivers::name_bytes(&name));
-        drivers::url(self.server.address(self.way.family), &path)
+        drivers::url(self.scheme(), self.address(), &path)
     }
 
     /// Lets the client do these steps, up to the first that is refused.
@@ -140,13 +164,14 @@ impl<'a> Case<'a> {
         assert!(is_told, "does not tell of {refusal:?}: {answer}");
     }
 
-    /// The names that the client lists in a folder, sorted.
+    /// The names that the client lists in these folders, sorted.
     ///
     /// # Panics
     /// When it could not.
     #[track_caller]
-    pub fn lists(&self, folder: &str) -> Vec<String> {
-        let answer = self.ask(Who::Account, &[Step::List(folder)]);
+    pub fn lists(&self, folders: &[&str]) -> Vec<String> {
+        let steps: Vec<Step<'_>> = folders.iter().map(|folder| Step::List(folder)).collect();
+        let answer = self.ask(Who::Account, &steps);
         assert!(!answer.is_refused, "failed: {answer}");
         let names = drivers::listed(self, &answer).into_iter();
         let mut names: Vec<String> = names.map(|name| String::from_utf8_lossy(&name).into_owned()).collect();
@@ -156,7 +181,7 @@ impl<'a> Case<'a> {
 
     /// A curl that connects this way; options and URLs are the caller's.
     pub fn curl(&self, who: Who) -> Command {
-        drivers::curl(self.way, who)
+        drivers::curl(self, who)
     }
 
     /// Runs a curl with these arguments as the account.
@@ -171,7 +196,7 @@ impl<'a> Case<'a> {
         text.push(drivers::lftp_quoted(drivers::name_bytes(&self.outside(""))));
         text.push("\n");
         text.push(script.as_ref());
-        drivers::lftp(self.server, self.way, who, &text)
+        drivers::lftp(self, who, &text)
     }
 
     /// Runs a script of lftp as the account.
@@ -206,7 +231,19 @@ impl<'a> Case<'a> {
     /// A raw control connection of the account.
     #[track_caller]
     pub fn control(&self) -> Control {
-        Control::login(self.server.address(self.way.family), USER, PASSWORD)
+        Control::login(self.address(), USER, PASSWORD)
+    }
+
+    /// A control connection of the account that is protected as the client's.
+    ///
+    /// # Panics
+    /// When the case is in clear, or the server refuses.
+    #[track_caller]
+    pub fn secure(&self) -> Secure {
+        let security = self.security.as_ref().expect("the connections of this case are protected");
+        // Ours always resumes, whatever the client does.
+        let security = Security { resumes: true, ..security.clone() };
+        Secure::login(self.address(), &security, USER, PASSWORD).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Waits until the server keeps a part of an upload in this case's folder, under whatever name.
@@ -222,15 +259,28 @@ impl<'a> Case<'a> {
     /// such file is there, yet SIZE tells where to go on. Gives the size of the part.
     #[track_caller]
     pub fn leave_a_part(&self, name: &str, bytes: &[u8]) -> usize {
-        let mut control = self.control();
         let path = self.remote(name);
-        let data = control.begin_upload(&path, &bytes[..bytes.len() / 2]);
-        self.wait_for_a_part();
-        Control::reset(data);
-        let reply = control.reply();
-        assert_eq!(reply.code, 426, "{reply:?}");
+        let half = &bytes[..bytes.len() / 2];
+        let (reply, size) = if self.security.is_some() {
+            let mut control = self.secure();
+            let mut begin = || -> Result<(u16, Option<u64>), Error> {
+                let mut data = control.begin(&format!("STOR {path}"))?;
+                data.write(half)?;
+                self.wait_for_a_part();
+                Control::reset(data.into_socket());
+                Ok((control.reply()?.code, control.size(&path)?))
+            };
+            begin().unwrap_or_else(|error| panic!("the upload to {path}: {error}"))
+        } else {
+            let mut control = self.control();
+            let data = control.begin_upload(&path, half);
+            self.wait_for_a_part();
+            Control::reset(data);
+            (control.reply().code, control.size(&path))
+        };
+        assert_eq!(reply, 426, "the answer to an upload that was reset");
         assert!(!self.inside(name).exists(), "a part stands under the final name");
-        let part = control.size(&path).expect("SIZE tells what is there");
+        let part = size.expect("SIZE tells what is there");
         assert!(part > 0 && part < bytes.len() as u64, "{part} bytes are there");
         part as usize
     }

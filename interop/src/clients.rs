@@ -33,6 +33,10 @@ pub enum Client {
     CommonsNet,
     /// The package for Node.
     BasicFtp,
+    /// `openssl s_client`, a process for each connection; it is asked under TLS only.
+    Openssl,
+    /// The suite's own client on the crate rustls; it is asked under TLS only.
+    Rustls,
 }
 
 /// Who logs in.
@@ -81,7 +85,7 @@ pub(crate) fn node_modules() -> PathBuf {
 }
 
 impl Client {
-    /// All of them, in the order of the table.
+    /// All that are asked in clear, in the order of the table.
     pub const ALL: &[Client] = &[
         Client::Curl,
         Client::Lftp,
@@ -108,6 +112,8 @@ impl Client {
             Client::NetFtp => "Net::FTP",
             Client::CommonsNet => "commons-net",
             Client::BasicFtp => "basic-ftp",
+            Client::Openssl => "openssl s_client",
+            Client::Rustls => "rustls",
         }
     }
 
@@ -128,6 +134,8 @@ impl Client {
             Client::NetFtp => &["perl"],
             Client::CommonsNet => &["java", "javac"],
             Client::BasicFtp => &["node"],
+            Client::Openssl => &["openssl", "python3"],
+            Client::Rustls => &[],
         };
         let is_library_here = match self {
             Client::CommonsNet => is_file_here(Path::new(COMMONS_NET)),
@@ -150,6 +158,7 @@ impl Client {
             (Client::Ncftp, Family::Ipv6) => &[],
             (Client::Rclone | Client::BasicFtp, Family::Ipv4) => &[Mode::Pasv, Mode::Epsv],
             (Client::Rclone | Client::BasicFtp, Family::Ipv6) => &[Mode::Epsv],
+            (Client::Openssl | Client::Rustls, _) => &[Mode::Epsv],
             (Client::Ncftp | Client::Wget | Client::Ftplib | Client::NetFtp, Family::Ipv4) => {
                 &[Mode::Pasv, Mode::Port]
             }
@@ -169,7 +178,7 @@ impl Client {
             Client::Wget | Client::Ftplib | Client::NetFtp => "has EPSV and EPRT for IPv6 only",
             Client::Rclone => "is passive only",
             Client::CommonsNet => "has EPRT for IPv6 only",
-            Client::BasicFtp => "is passive only",
+            Client::BasicFtp | Client::Openssl | Client::Rustls => "is passive only",
         }
     }
 
@@ -218,6 +227,8 @@ impl Client {
                 let version = text.split("\"version\": \"").nth(1)?.split('"').next()?;
                 Some(format!("{version}, Node {}", output("node", &["--version"])?))
             }
+            Client::Openssl => output("openssl", &["version"]),
+            Client::Rustls => None,
         }
     }
 }

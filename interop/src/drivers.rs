@@ -48,9 +48,12 @@ pub(crate) fn jobs(case: &Case<'_>, who: Who, steps: &[Step<'_>]) -> Vec<Job> {
         Client::Tnftp => tnftp::jobs(case, who, steps),
         Client::Wget => wget::jobs(case, who, steps),
         Client::Rclone => rclone::jobs(case, who, steps),
-        Client::Ftplib | Client::NetFtp | Client::CommonsNet | Client::BasicFtp => {
-            library::jobs(case, who, steps)
-        }
+        Client::Ftplib
+        | Client::NetFtp
+        | Client::CommonsNet
+        | Client::BasicFtp
+        | Client::Openssl
+        | Client::Rustls => library::jobs(case, who, steps),
     }
 }
 
@@ -75,6 +78,8 @@ pub(crate) fn tells(client: Client, refusal: Refusal, finished: &Finished) -> bo
         (Client::Curl, Refusal::Missing) => code(78),
         (Client::Curl, Refusal::NoPermission) => code(25),
         (Client::Curl, Refusal::NotEmpty) => code(21),
+        // The words of a reply behind a mark are shown by none of the two.
+        (Client::Curl | Client::Rclone, Refusal::NotResumed) => true,
         (Client::Wget, Refusal::Login) => code(6),
         (Client::Wget, _) => code(8) && finished.says("No such file"),
         (Client::Ncftp, Refusal::Login) => finished.says("was not accepted for login"),
@@ -84,6 +89,9 @@ pub(crate) fn tells(client: Client, refusal: Refusal, finished: &Finished) -> bo
         (Client::Ncftp, Refusal::Missing) => finished.says("does not exist"),
         (Client::Ncftp, Refusal::NoPermission) => finished.says("No permission"),
         (Client::Ncftp, Refusal::NotEmpty) => finished.says("not empty"),
+        // It takes the end of the data connection for one of the network's, and tries until it may no more.
+        (Client::Lftp, Refusal::NotResumed) => finished.says("522") || finished.says("max-retries exceeded"),
+        (_, Refusal::NotResumed) => finished.says("522"),
         (_, Refusal::Login) => finished.says("530"),
         (_, Refusal::Missing | Refusal::NotEmpty) => finished.says("550"),
         (Client::Lftp, Refusal::NoPermission) => finished.says("No permission"),
@@ -102,8 +110,8 @@ fn no_such_step(case: &Case<'_>, step: Step<'_>) -> ! {
 }
 
 /// A URL of a path of bytes; a trailing slash makes it a directory.
-pub(crate) fn url(address: SocketAddr, path: &[u8]) -> String {
-    let mut url = format!("ftp://{address}");
+pub(crate) fn url(scheme: &str, address: SocketAddr, path: &[u8]) -> String {
+    let mut url = format!("{scheme}://{address}");
     for &byte in path {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
             url.push(byte.into());
@@ -126,7 +134,7 @@ mod tests {
     #[test]
     fn urls_and_last_components() {
         let address = "[::1]:2121".parse().expect("an address");
-        assert_eq!(url(address, b"/a b/#\xE9%"), "ftp://[::1]:2121/a%20b/%23%E9%25");
+        assert_eq!(url("ftp", address, b"/a b/#\xE9%"), "ftp://[::1]:2121/a%20b/%23%E9%25");
         assert_eq!(last_component(b"a/b c"), b"b c");
         assert_eq!(last_component(b"a"), b"a");
     }

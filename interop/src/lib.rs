@@ -12,6 +12,7 @@
 #![expect(clippy::print_stderr, reason = "what a failed test shows is the log of its server")]
 
 mod case;
+mod certificate;
 mod clients;
 mod content;
 mod control;
@@ -26,12 +27,15 @@ mod readme;
 mod replay;
 mod results;
 mod run;
+mod secure;
 mod server;
 mod shell;
 mod steps;
 mod suite;
 pub mod table;
+mod tls;
 mod wait;
+mod wan;
 mod way;
 
 pub use case::{Case, each_way};
@@ -45,8 +49,11 @@ pub use operations::Operation;
 pub use replay::play;
 pub use results::recorded;
 pub use run::{Finished, Running, run};
-pub use server::{PASSWORD, Server, USER};
+pub use secure::{Error, Secure, SecureData};
+pub use server::{PASSWORD, Server, Setup, USER};
 pub use steps::{Refusal, Step};
 pub use suite::check;
+pub use tls::{Policy, SecureClient, Security, Version, cells as secure_cells, check_secure};
 pub use wait::wait_for;
+pub use wan::{End, Failure, Link, Wan};
 pub use way::{Family, Mode, Way};

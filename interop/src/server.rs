@@ -1,7 +1,7 @@
 //! The program under test, as a user starts it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::certificate::Certificate;
 use crate::folder::Folder;
 use crate::ports::PortBlock;
 use crate::results::profile_folder;
+use crate::tls::{Policy, Security, Version};
 use crate::wait::{poll, wait_for};
 use crate::way::Family;
 
@@ -35,13 +37,35 @@ const BOUND: Duration = Duration::from_secs(30);
 pub struct Server {
     child: Child,
     log: Log,
-    addresses: Vec<(Family, SocketAddr)>,
+    listeners: Vec<Listener>,
+    certificate: Option<Certificate>,
     served: PathBuf,
     clients: PathBuf,
     is_stopped: bool,
     // Dropped after the child is dead: ports and folder are free only then.
     _folder: Folder,
     _ports: PortBlock,
+}
+
+/// What a server is started with, beyond what every one is.
+#[derive(Clone, Debug, Default)]
+pub struct Setup<'a> {
+    /// The words of a launcher, as `strace -f`.
+    pub launcher: &'a [&'a str],
+    /// More arguments.
+    pub arguments: &'a [&'a str],
+    /// Under which policy it offers TLS, with a certificate made for it. Without one it makes its own and keeps it in
+    /// a folder that goes with it.
+    pub policy: Option<Policy>,
+    /// Where it listens; without any, on every family of this machine.
+    pub hosts: &'a [IpAddr],
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listener {
+    is_implicit: bool,
+    address: SocketAddr,
 }
 
 /// What the server printed, on both streams, line by line.
@@ -83,6 +107,15 @@ impl Server {
     /// When it does not start.
     #[track_caller]
     pub fn start_with(launcher: &[&str], arguments: &[&str]) -> Server {
+        Server::set_up(&Setup { launcher, arguments, ..Setup::default() })
+    }
+
+    /// Starts a server.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn set_up(setup: &Setup<'_>) -> Server {
         let binary = binary();
         let folder = Folder::new("interop");
         let (served, clients) = (folder.path().join("served"), folder.path().join("clients"));
@@ -90,7 +123,7 @@ impl Server {
             std::fs::create_dir(path).expect("a folder within our own");
         }
         let ports = PortBlock::take();
-        let mut command = match launcher {
+        let mut command = match setup.launcher {
             [] => Command::new(&binary),
             [program, rest @ ..] => {
                 let mut command = Command::new(program);
@@ -103,10 +136,21 @@ impl Server {
         command.env("LONGSHORE_LIMITS_DRAIN_GRACE_SECONDS", "0");
         command.env("LONGSHORE_SERVER_STATE_DIRECTORY", folder.path().join("state"));
         command.args(["--passive-ports", &ports.argument()]);
-        for family in Family::here() {
-            command.args(["--listen", family.listen_argument()]);
+        let certificate = setup.policy.map(|_| Certificate::make(folder.path()));
+        if let (Some(certificate), Some(policy)) = (&certificate, setup.policy) {
+            command.arg("--certificate").arg(&certificate.chain).arg("--key").arg(&certificate.key);
+            command.envs(policy.environment().iter().copied());
         }
-        command.args(arguments).env("LONGSHORE_PASSWORD", PASSWORD).process_group(0);
+        let hosts = match setup.hosts {
+            [] => Family::here().into_iter().map(Family::loopback).collect(),
+            hosts => hosts.to_vec(),
+        };
+        let is_implicit = setup.policy == Some(Policy::Implicit);
+        for &host in &hosts {
+            let option = if is_implicit { "--listen-implicit" } else { "--listen" };
+            command.args([option, &SocketAddr::new(host, 0).to_string()]);
+        }
+        command.args(setup.arguments).env("LONGSHORE_PASSWORD", PASSWORD).process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} did not start: {error}"));
         let log = Log::default();
@@ -115,32 +159,30 @@ impl Server {
         let mut server = Server {
             child,
             log,
-            addresses: Vec::new(),
+            listeners: Vec::new(),
+            certificate,
             served,
             clients,
             is_stopped: false,
             _folder: folder,
             _ports: ports,
         };
-        server.addresses = server.read_banner(&command);
+        server.listeners = server.read_banner(&command, &hosts);
         server
     }
 
     /// The listeners that the banner names; it ends with an empty line.
-    fn read_banner(&mut self, command: &Command) -> Vec<(Family, SocketAddr)> {
-        let families = Family::here();
+    fn read_banner(&mut self, command: &Command, hosts: &[IpAddr]) -> Vec<Listener> {
         wait_for("the server's banner", BOUND, || {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("{command:?} ended with {status} before its banner did");
             }
             let lines = self.log.lines();
             let banner: Vec<&String> = lines.iter().filter(|line| !line.starts_with("stderr: ")).collect();
-            let urls: Vec<SocketAddr> = banner.iter().flat_map(|line| addresses_in(line)).collect();
-            let found: Option<Vec<_>> = families
-                .iter()
-                .map(|&family| urls.iter().find(|url| family.holds(url)).map(|&url| (family, url)))
-                .collect();
-            found.filter(|_| banner.iter().any(|line| line.is_empty()))
+            let found: Vec<Listener> = banner.iter().flat_map(|line| listeners_in(line)).collect();
+            let is_named = |host: &IpAddr| found.iter().any(|listener| listener.address.ip() == *host);
+            let is_whole = hosts.iter().all(is_named) && banner.iter().any(|line| line.is_empty());
+            is_whole.then_some(found)
         })
     }
 
@@ -149,8 +191,23 @@ impl Server {
     /// # Panics
     /// When the server does not listen there.
     pub fn address(&self, family: Family) -> SocketAddr {
-        let found = self.addresses.iter().find(|(own, _)| *own == family);
-        found.unwrap_or_else(|| panic!("no listener for {family}")).1
+        let is_it = |listener: &&Listener| listener.address.is_ipv6() == (family == Family::Ipv6);
+        self.listeners.iter().find(is_it).unwrap_or_else(|| panic!("no listener for {family}")).address
+    }
+
+    /// How a client has to protect its connections to a server with a policy.
+    ///
+    /// # Panics
+    /// When the server has no certificate of ours.
+    pub fn security(&self, version: Version, resumes: bool) -> Security {
+        let certificate = self.certificate.as_ref().expect("a server with a policy has a certificate");
+        let is_implicit = self.listeners.iter().any(|listener| listener.is_implicit);
+        Security { version, is_implicit, resumes, authority: certificate.authority.clone() }
+    }
+
+    /// What the server has said so far, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lines()
     }
 
     /// The lines of the banner that begin with this program: commands that a user may paste.
@@ -230,18 +287,20 @@ impl Drop for Server {
     }
 }
 
-/// `ftp://127.0.0.1:40123/` and `ftp://[::1]:40123/` in a line, also with a user before the address.
-fn addresses_in(line: &str) -> Vec<SocketAddr> {
-    let rests = line.split("ftp://").skip(1);
-    rests
-        .filter_map(|rest| {
+/// `ftp://127.0.0.1:40123/` and `ftps://[::1]:40123/` in a line, also with a user before the address.
+fn listeners_in(line: &str) -> Vec<Listener> {
+    let of = |scheme: &'static str, is_implicit| {
+        line.split(scheme).skip(1).filter_map(move |rest| {
             let end = rest
                 .find(|character: char| character == '/' || character.is_whitespace())
                 .unwrap_or(rest.len());
             let authority = &rest[..end];
-            authority.rsplit_once('@').map_or(authority, |(_, address)| address).parse().ok()
+            let address =
+                authority.rsplit_once('@').map_or(authority, |(_, address)| address).parse().ok()?;
+            Some(Listener { is_implicit, address })
         })
-        .collect()
+    };
+    of("ftp://", false).chain(of("ftps://", true)).collect()
 }
 
 /// The program: the one that the environment names, or the one built beside the tests.
@@ -259,17 +318,21 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(line: &str, expected: &[&str]) {
-        let expected: Vec<SocketAddr> =
-            expected.iter().map(|text| text.parse().expect("an address")).collect();
-        assert_eq!(addresses_in(line), expected);
+    fn check(line: &str, expected: &[(&str, bool)]) {
+        let listener = |&(text, is_implicit): &(&str, bool)| Listener {
+            is_implicit,
+            address: text.parse().expect("an address"),
+        };
+        assert_eq!(listeners_in(line), expected.iter().map(listener).collect::<Vec<_>>());
     }
 
     #[test]
-    fn addresses_are_read_from_urls() {
-        check("  ftp://127.0.0.1:40123/", &["127.0.0.1:40123"]);
-        check("open ftp://[::1]:40123/ now", &["[::1]:40123"]);
-        check("curl ftp://user@127.0.0.1:21/x and ftp://[::1]:22", &["127.0.0.1:21", "[::1]:22"]);
+    fn listeners_are_read_from_urls() {
+        check("  ftp://127.0.0.1:40123/", &[("127.0.0.1:40123", false)]);
+        check("open ftp://[::1]:40123/ now", &[("[::1]:40123", false)]);
+        check("  listening  ftps://127.0.0.1:990/", &[("127.0.0.1:990", true)]);
+        let two = "curl ftp://user@127.0.0.1:21/x and ftps://[::1]:22";
+        check(two, &[("127.0.0.1:21", false), ("[::1]:22", true)]);
         check("ftp://example/", &[]);
         check("nothing", &[]);
     }

@@ -28,6 +28,8 @@ pub enum Step<'a> {
     GetDated(&'a str, &'a str),
     /// Fetch what the local file lacks.
     ResumeGet(&'a str, &'a str),
+    /// Fetch the beginning of a file and stop, by ABOR where the client has it, so that the session goes on.
+    StopGet(&'a str),
     /// Say the names in a folder.
     List(&'a str),
     /// Make a folder.
@@ -57,6 +59,7 @@ impl<'a> Step<'a> {
             Step::GetText(from, to) => vec!["get-text", from, to],
             Step::GetDated(from, to) => vec!["get-dated", from, to],
             Step::ResumeGet(from, to) => vec!["resume-get", from, to],
+            Step::StopGet(name) => vec!["stop-get", name],
             Step::List(folder) => vec!["list", folder],
             Step::MakeFolder(folder) => vec!["make-folder", folder],
             Step::RemoveFolder(folder) => vec!["remove-folder", folder],
@@ -79,6 +82,8 @@ pub enum Refusal {
     NoPermission,
     /// The folder is not empty.
     NotEmpty,
+    /// The data connection does not resume the session of its control connection.
+    NotResumed,
 }
 
 /// What a client answered to some steps: one run of its program or several, the last of which may have been refused.

@@ -182,8 +182,8 @@ fn list(case: &Case<'_>) {
     }
     expected.push("directory".to_owned());
     expected.sort();
-    assert_eq!(case.lists("listed"), expected);
-    assert_eq!(case.lists("empty"), Vec::<String>::new());
+    assert_eq!(case.lists(&["listed"]), expected);
+    assert_eq!(case.lists(&["empty"]), Vec::<String>::new());
 }
 
 /// Sends, fetches, lists and deletes a file of each name; a client that only fetches finds them there. Locally the
@@ -216,7 +216,7 @@ fn names(case: &Case<'_>, names: &[&str]) {
     }
     let mut expected: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     expected.sort();
-    assert_eq!(case.lists("names"), expected);
+    assert_eq!(case.lists(&["names"]), expected);
     if gaps::has(case.client, Operation::Delete) {
         let deletes: Vec<Step<'_>> = remote.iter().map(|remote| Step::Delete(remote)).collect();
         case.does(&deletes);

@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::clients::Client;
 use crate::gaps::{self, Gap};
 use crate::operations::Operation;
+use crate::tls::{self, TLS};
 use crate::way::{Family, Way};
 
 /// What the tests wrote, and on which families they could.
@@ -18,17 +19,23 @@ pub struct Seen<'a> {
     families: Vec<Family>,
 }
 
-/// The document's part that this program writes, or what is wrong.
+/// The document's parts that this program writes, and what is wrong.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The tables and notes, as Markdown; a cell that has no good result says so.
-    pub text: String,
+    /// In the order of the document.
+    pub parts: Vec<Part>,
     /// Whatever keeps the document from being written: failures, results that are missing, gaps that are none.
     pub complaints: Vec<String>,
 }
 
-const OPEN: &str = "<!-- seen -->\n";
-const CLOSE: &str = "<!-- /seen -->";
+/// What stands between two marks of the document.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The word of the marks: `<!-- word -->` and `<!-- /word -->`.
+    pub mark: &'static str,
+    /// Tables and notes, as Markdown; a cell that has no good result says so.
+    pub text: String,
+}
 
 impl<'a> Seen<'a> {
     /// Reads results: lines of `client<TAB>what<TAB>way<TAB>ok|FAILED`.
@@ -81,7 +88,11 @@ impl<'a> Seen<'a> {
         for (who, asked) in self.beyond(&mut complaints) {
             text += &format!("- {who}: {}\n", asked.join("; "));
         }
-        Report { text, complaints }
+        let look = |client: &str, what: &str, way: &str| self.outcomes.get(&(client, what, way)).copied();
+        let (secure, holes) = tls::table::report(look);
+        complaints.extend(holes);
+        let parts = vec![Part { mark: "seen", text }, Part { mark: "tls", text: secure }];
+        Report { parts, complaints }
     }
 
     fn cell(
@@ -118,7 +129,7 @@ impl<'a> Seen<'a> {
     fn beyond(&self, complaints: &mut Vec<String>) -> BTreeMap<&'a str, Vec<&'a str>> {
         let mut beyond: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (&(client, what, way), &is_good) in &self.outcomes {
-            if Operation::ALL.iter().any(|operation| operation.name() == what) {
+            if what == TLS || Operation::ALL.iter().any(|operation| operation.name() == what) {
                 continue;
             }
             if !is_good {
@@ -158,40 +169,42 @@ impl Notes {
     }
 }
 
-fn superscript(number: usize) -> String {
+pub(crate) fn superscript(number: usize) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     number.to_string().bytes().map(|digit| DIGITS[usize::from(digit - b'0')]).collect()
 }
 
-/// The part of the document between its marks.
+/// The part of the document between these marks.
 ///
 /// # Errors
 /// When a mark is missing.
-pub fn marked(document: &str) -> Result<&str, String> {
-    Ok(&document[bounds(document)?])
+pub fn marked<'d>(document: &'d str, mark: &str) -> Result<&'d str, String> {
+    Ok(&document[bounds(document, mark)?])
 }
 
-/// The document with this text between its marks.
+/// The document with this part between its marks.
 ///
 /// # Errors
 /// When a mark is missing.
-pub fn rewritten(document: &str, text: &str) -> Result<String, String> {
+pub fn rewritten(document: &str, part: &Part) -> Result<String, String> {
     let mut document = document.to_owned();
-    let bounds = bounds(&document)?;
-    document.replace_range(bounds, text);
+    let bounds = bounds(&document, part.mark)?;
+    document.replace_range(bounds, &part.text);
     Ok(document)
 }
 
-fn bounds(document: &str) -> Result<Range<usize>, String> {
-    let begin = document.find(OPEN).ok_or_else(|| format!("the mark `{}` is missing", OPEN.trim_end()))?;
-    let begin = begin + OPEN.len();
-    let length = document[begin..].find(CLOSE).ok_or_else(|| format!("the mark `{CLOSE}` is missing"))?;
+fn bounds(document: &str, mark: &str) -> Result<Range<usize>, String> {
+    let (open, close) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let begin = document.find(&open).ok_or_else(|| format!("the mark `{}` is missing", open.trim_end()))?;
+    let begin = begin + open.len();
+    let length = document[begin..].find(&close).ok_or_else(|| format!("the mark `{close}` is missing"))?;
     Ok(begin..begin + length)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::SecureClient;
 
     /// Results in which every client did what it was asked, in these families.
     fn all_good(families: &[Family]) -> String {
@@ -205,6 +218,11 @@ mod tests {
                 }
             }
         }
+        for client in SecureClient::ALL {
+            for (policy, version) in tls::cells() {
+                results += &format!("{client}\t{TLS}\t{}\tok\n", tls::cell_name(policy, version));
+            }
+        }
         results
     }
 
@@ -212,7 +230,7 @@ mod tests {
     fn check(results: &str, families: &[Family], complaints: &[&str]) -> String {
         let report = Seen::read(results, families.to_vec()).expect("lines of results").report();
         assert_eq!(report.complaints, complaints);
-        report.text
+        report.parts.into_iter().next().expect("the table of operations is the first").text
     }
 
     #[test]
@@ -262,10 +280,14 @@ mod tests {
 
     #[test]
     fn the_text_between_the_marks_is_replaced() {
-        let document = "before\n<!-- seen -->\nold\n<!-- /seen -->\nafter\n";
-        assert_eq!(marked(document), Ok("old\n"));
-        let written = rewritten(document, "new\n").unwrap();
-        assert_eq!(written, "before\n<!-- seen -->\nnew\n<!-- /seen -->\nafter\n");
-        assert!(marked("nothing").is_err() && rewritten("<!-- seen -->\n", "x").is_err());
+        let document = "before\n<!-- seen -->\nold\n<!-- /seen -->\nafter\n<!-- tls -->\n<!-- /tls -->\n";
+        assert_eq!(marked(document, "seen"), Ok("old\n"));
+        let part = |mark| Part { mark, text: "new\n".to_owned() };
+        let written = rewritten(document, &part("seen")).unwrap();
+        assert_eq!(written, document.replace("old", "new"));
+        let written = rewritten(document, &part("tls")).unwrap();
+        assert_eq!(written, document.replace("<!-- /tls", "new\n<!-- /tls"));
+        assert!(marked("nothing", "seen").is_err());
+        assert!(rewritten("<!-- seen -->\n", &part("seen")).is_err());
     }
 }

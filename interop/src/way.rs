@@ -3,7 +3,7 @@
 //! Not inside: which client knows which way; that is in `clients`.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +46,10 @@ impl Family {
         if ipv6 { Family::ALL.to_vec() } else { vec![Family::Ipv4] }
     }
 
-    pub(crate) fn listen_argument(self) -> &'static str {
+    pub(crate) fn loopback(self) -> IpAddr {
         match self {
-            Family::Ipv4 => "127.0.0.1:0",
-            Family::Ipv6 => "[::1]:0",
-        }
-    }
-
-    pub(crate) fn holds(self, address: &SocketAddr) -> bool {
-        match self {
-            Family::Ipv4 => address.ip() == Ipv4Addr::LOCALHOST,
-            Family::Ipv6 => address.ip() == Ipv6Addr::LOCALHOST,
+            Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
+            Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::limits::{FILE_MODE_BITS, USER_NAME_LIMIT_BYTES};
 use crate::listing::Facts;
 use crate::reply::Situation;
 use crate::time::{self, UnixTime};
-pub use crate::transmission::{Mode, Representation, Structure};
+pub use crate::transmission::{Level, Mode, Representation, Structure};
 use crate::verbs::{Legal, Verb};
 use protection::{buffer_size, level, mechanism};
 
@@ -131,6 +131,8 @@ pub enum Options {
     Utf8,
     /// `MLST fact;...` (RFC 3659 section 7.9).
     Mlst(Facts),
+    /// `MODE Z LEVEL n`: how hard downloads are compressed (draft-preston-ftpext-deflate-04 section 5.1).
+    DeflateLevel(Level),
     /// Something else.
     Unknown(Vec<u8>),
 }
@@ -412,7 +414,21 @@ fn options(argument: &[u8]) -> Result<Options, ArgumentError> {
     if name.eq_ignore_ascii_case(b"MLST") {
         return Ok(Options::Mlst(Facts::from_opts(value)));
     }
+    if name.eq_ignore_ascii_case(b"MODE")
+        && let Some(level) = deflate_level(value)
+    {
+        return Ok(Options::DeflateLevel(level));
+    }
     Ok(Options::Unknown(name.to_vec()))
+}
+
+/// `Z LEVEL n`.
+fn deflate_level(argument: &[u8]) -> Option<Level> {
+    let text = std::str::from_utf8(argument).ok()?.to_ascii_uppercase();
+    let mut words = text.split_ascii_whitespace();
+    let (z, level, number) = (words.next()?, words.next()?, words.next()?);
+    let known = z == "Z" && level == "LEVEL" && words.next().is_none();
+    known.then(|| number.parse().ok()).flatten().and_then(Level::new)
 }
 
 /// One to four octal digits, as clients send them; set-user-ID is not among the bits.

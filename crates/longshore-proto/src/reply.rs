@@ -279,6 +279,7 @@ situations! {
     ModeSet = 200 "parameter.mode-set" "MODE is {value}";
     NamesAreBytes = 200 "options.utf8" "Names are kept and sent as bytes, UTF-8 included";
     FactsSet = 200 "options.mlst" "MLST OPTS {facts}";
+    DeflateLevelSet = 200 "options.mode-z" "MODE Z compresses with level {level}";
     Features = 211 "features.list" "These extensions are offered";
     System = 215 "system.type" "UNIX Type: L8";
     HelpList = 214 "help.list" "These commands are offered; HELP NAME tells more of one";

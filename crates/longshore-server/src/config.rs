@@ -10,6 +10,7 @@ use std::time::Duration;
 use longshore_accounts::{Account, Authenticator, Network, TlsRules, TreeName};
 use longshore_proto::reply::{English, Texts};
 use longshore_proto::server::Policy;
+use longshore_proto::transmission::{ExpansionLimit, Level};
 use longshore_storage::{Backend, Durability};
 use longshore_tls::ServerTls;
 
@@ -30,6 +31,9 @@ pub struct Config {
     pub clear_passwords: bool,
     /// Whether there is TLS, and by which rules.
     pub tls: TlsOffer,
+    /// How MODE Z is offered; `None` without it. Some clients compress everything once they see it, and compressing
+    /// costs far more than sending.
+    pub deflate: Option<Deflate>,
     /// How many, how fast and how long.
     pub limits: Limits,
     /// Which addresses are this machine itself: by default those of the loopback. For them, passwords in clear are no
@@ -53,6 +57,7 @@ impl Config {
             passive_ports: limits::PASSIVE_PORTS,
             clear_passwords: false,
             tls: TlsOffer::default(),
+            deflate: None,
             limits: Limits::default(),
             is_home: |address| address.is_loopback(),
             durability: Durability::default(),
@@ -94,6 +99,15 @@ pub struct Tls {
     /// Whether CCC may end the protection of a control connection. Whoever can change packets can then give commands
     /// in the client's name, so it is for NAT devices that must read PORT.
     pub allow_ccc: bool,
+}
+
+/// How MODE Z is offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deflate {
+    /// How hard downloads are compressed where the client does not say.
+    pub level: Level,
+    /// How much larger than what came an upload may become.
+    pub expansion: ExpansionLimit,
 }
 
 /// How many, how fast and how long; see [`limits`](crate::limits) for the defaults.

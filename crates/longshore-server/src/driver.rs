@@ -401,6 +401,7 @@ impl Driver {
             moved,
             throttle: tenant.throttle(job.direction, &self.shared),
             ends: self.shield.ends(&job),
+            deflate: self.active.config.deflate.unwrap_or_default(),
             markers: self.transfer.markers.clone(),
         };
         self.transfer.representation = job.representation;

@@ -28,7 +28,7 @@ mod transfer;
 mod unsent;
 mod work;
 
-pub use config::{Config, Limits, Rates, Tls, TlsOffer, Trees};
+pub use config::{Config, Deflate, Limits, Rates, Tls, TlsOffer, Trees};
 pub use events::{Event, EventKind, Observer, SessionName, Silent, Speaker};
 pub use listener::{ListenerOptions, ListenerTls, Listeners};
 pub use server::{Control, ServeError, Server, run};
@@ -37,6 +37,7 @@ pub use trace::Trace;
 pub use longshore_accounts as accounts;
 pub use longshore_net::ListenError;
 pub use longshore_path as path;
+pub use longshore_proto::transmission::{ExpansionLimit, Level};
 pub use longshore_proto::{
     command::Representation,
     reply,

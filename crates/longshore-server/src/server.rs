@@ -98,6 +98,7 @@ impl Active {
         let policy = Policy {
             passive_ports: config.passive_ports.clone(),
             clear_passwords: config.clear_passwords,
+            deflate: config.deflate.is_some(),
             ..config.policy.clone()
         };
         Ok(Active {

@@ -20,6 +20,7 @@ use longshore_storage::Operation;
 
 use self::send::Source;
 use crate::bandwidth::Throttle;
+use crate::config::Deflate;
 use crate::convert::{self, Opened, Tenant};
 use crate::data::Cancel;
 use crate::link::{Broken, Link};
@@ -74,6 +75,7 @@ pub(crate) struct Hands {
     /// The limits of bandwidth that hold for it.
     pub(crate) throttle: Throttle,
     pub(crate) ends: Ends,
+    pub(crate) deflate: Deflate,
     /// Restart markers of an upload that have come.
     pub(crate) markers: Markers,
 }

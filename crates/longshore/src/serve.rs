@@ -12,7 +12,7 @@ use longshore_accounts::{
     Authenticator, Entry, HashedAccounts, MemoryAccounts, Permissions, Secret, is_anonymous,
 };
 use longshore_server::{
-    Config, Control, ListenError, ListenerTls, Listeners, Policy, Server, TlsOffer, Trees,
+    Config, Control, Deflate, ListenError, ListenerTls, Listeners, Policy, Server, TlsOffer, Trees,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -199,6 +199,7 @@ pub(crate) fn configuration(settings: &Settings, trees: Trees, log: &Log) -> Con
         clear_passwords: server.allow_clear_passwords,
         limits: settings.limits.clone(),
         durability: server.durability,
+        deflate: server.mode_z_level.map(|level| Deflate { level, ..Deflate::default() }),
         observer: Arc::new(log.clone()),
         ..Config::new(MemoryAccounts::new(), trees)
     }

@@ -36,15 +36,24 @@ fn run(results: &str, document: &str, is_fixed: bool) -> Result<(), String> {
         println!("no IPv6 here: what the tables say of it was not seen by this run\n");
     }
     let report = Seen::read(&text, families)?.report();
-    println!("{}\nthe clients of this machine:", report.text);
-    for client in Client::ALL {
-        println!("  {client:<12} {}", client.version().unwrap_or_else(|| "says no version".to_owned()));
+    for part in &report.parts {
+        println!("{}", part.text);
+    }
+    println!("the clients of this machine:");
+    for client in Client::ALL.iter().chain(&[Client::Openssl, Client::Rustls]) {
+        println!("  {client:<16} {}", client.version().unwrap_or_else(|| "says no version".to_owned()));
     }
     if !report.complaints.is_empty() {
         return Err(format!("the table has holes:\n  {}", report.complaints.join("\n  ")));
     }
     let old = fs::read_to_string(document).map_err(|error| format!("{document}: {error}"))?;
-    if marked(&old)? == report.text {
+    let mut new = old.clone();
+    for part in &report.parts {
+        if marked(&old, part.mark)? != part.text {
+            new = rewritten(&new, part)?;
+        }
+    }
+    if new == old {
         return Ok(());
     }
     if !is_fixed {
@@ -52,5 +61,5 @@ fn run(results: &str, document: &str, is_fixed: bool) -> Result<(), String> {
             "{document} says something else than was seen; `cargo xtask interop --fix` writes it anew"
         ));
     }
-    fs::write(document, rewritten(&old, &report.text)?).map_err(|error| format!("{document}: {error}"))
+    fs::write(document, new).map_err(|error| format!("{document}: {error}"))
 }

@@ -7,25 +7,38 @@ use crate::case::Case;
 use crate::clients::Who;
 use crate::content::MODIFIED_STAMP;
 use crate::steps::Step;
-use crate::way::{Mode, Way};
+use crate::tls::Security;
+use crate::way::Mode;
 
 /// curl without its configuration file, quiet but for errors.
-pub(crate) fn curl(way: Way, who: Who) -> Command {
+pub(crate) fn curl(case: &Case<'_>, who: Who) -> Command {
     let mut command = Command::new("curl");
-    command.arg("-q").args(options(way, who));
+    command.arg("-q").args(options(case, who));
     command
 }
 
-fn options(way: Way, who: Who) -> Vec<String> {
+fn options(case: &Case<'_>, who: Who) -> Vec<String> {
     let mut words = vec!["--silent", "--show-error", "--noproxy", "*", "--connect-timeout", "20"];
-    match way.mode {
+    match case.way.mode {
         Mode::Epsv => {}
         Mode::Pasv => words.push("--disable-epsv"),
         Mode::Eprt => words.extend(["--ftp-port", "-"]),
         Mode::Port => words.extend(["--ftp-port", "-", "--disable-eprt"]),
     }
     let login = ["--user".to_owned(), format!("{}:{}", who.user(), who.password())];
-    words.into_iter().map(str::to_owned).chain(login).collect()
+    let words = words.into_iter().map(str::to_owned).chain(login);
+    words.chain(case.security.iter().flat_map(protection)).collect()
+}
+
+fn protection(security: &Security) -> Vec<String> {
+    let number = security.version.number();
+    let authority = security.authority.display().to_string();
+    let mut words = vec!["--ssl-reqd".to_owned(), "--cacert".to_owned(), authority];
+    words.extend([format!("--tlsv{number}"), "--tls-max".to_owned(), number.to_owned()]);
+    if !security.resumes {
+        words.push("--no-sessionid".to_owned());
+    }
+    words
 }
 
 pub(super) fn jobs(case: &Case<'_>, who: Who, steps: &[Step<'_>]) -> Vec<Job> {
@@ -35,7 +48,7 @@ pub(super) fn jobs(case: &Case<'_>, who: Who, steps: &[Step<'_>]) -> Vec<Job> {
         if index > 0 {
             command.arg("--next");
         }
-        command.args(options(case.way, who)).args(words(case, step));
+        command.args(options(case, who)).args(words(case, step));
     }
     vec![Job::new(command)]
 }
@@ -71,6 +84,8 @@ fn words(case: &Case<'_>, step: Step<'_>) -> Vec<String> {
         Step::GetText(from, to) => download(&["--use-ascii"], from, to),
         Step::GetDated(from, to) => download(&["--remote-time"], from, to),
         Step::ResumeGet(from, to) => download(&["--continue-at", "-"], from, to),
+        // It ends the data connection when it has enough, and reads the answer to that.
+        Step::StopGet(name) => download(&["--range", "0-65535"], name, "stopped"),
         Step::List(folder) => vec!["--list-only".to_owned(), case.url(format!("{folder}/"))],
         Step::MakeFolder(folder) => quote(&[format!("MKD {}", remote(folder))]),
         Step::RemoveFolder(folder) => quote(&[format!("RMD {}", remote(folder))]),

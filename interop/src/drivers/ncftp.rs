@@ -71,7 +71,7 @@ fn job(case: &Case<'_>, who: Who, step: Step<'_>) -> Job {
         Step::RemoveFolder(folder) => shell(case, who, "rmdir", &[folder]),
         Step::Rename(from, to) => shell(case, who, "rename", &[from, to]),
         Step::Delete(name) => shell(case, who, "rm", &[name]),
-        Step::ResumePut(..) => no_such_step(case, step),
+        Step::ResumePut(..) | Step::StopGet(_) => no_such_step(case, step),
     }
 }
 

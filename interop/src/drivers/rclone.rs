@@ -7,6 +7,7 @@ use super::{Job, no_such_step};
 use crate::case::Case;
 use crate::clients::Who;
 use crate::steps::Step;
+use crate::tls::Version;
 
 pub(super) fn jobs(case: &Case<'_>, who: Who, steps: &[Step<'_>]) -> Vec<Job> {
     // Several files whose names do not change go by one run, one after the other.
@@ -35,6 +36,7 @@ fn job(case: &Case<'_>, who: Who, step: Step<'_>) -> Command {
     match step {
         Step::Put(from, to) | Step::PutDated(from, to) => command.args(["copyto", &here(from), &there(to)]),
         Step::Get(from, to) | Step::GetDated(from, to) => command.args(["copyto", &there(from), &here(to)]),
+        Step::StopGet(name) => command.args(["cat", "--head", "65536", &there(name)]),
         Step::List(folder) => command.args(["lsf", &there(folder)]),
         Step::MakeFolder(folder) => command.args(["mkdir", &there(folder)]),
         Step::RemoveFolder(folder) => command.args(["rmdir", &there(folder)]),
@@ -53,7 +55,7 @@ fn remote(case: &Case<'_>, name: &str) -> String {
 
 /// rclone without its configuration file, which tries once.
 fn rclone(case: &Case<'_>, who: Who) -> Command {
-    let address = case.server.address(case.way.family);
+    let address = case.address();
     let host = if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() };
     let mut command = Command::new("rclone");
     command.args(["--retries", "1", "--low-level-retries", "1", "--timeout", "20s", "--contimeout", "20s"]);
@@ -63,6 +65,11 @@ fn rclone(case: &Case<'_>, who: Who) -> Command {
     command.env("RCLONE_FTP_HOST", host).env("RCLONE_FTP_PORT", address.port().to_string());
     command.env("RCLONE_FTP_USER", who.user()).env("RCLONE_FTP_PASS", obscured(who));
     command.env("RCLONE_FTP_DISABLE_EPSV", (case.way.mode == crate::way::Mode::Pasv).to_string());
+    if let Some(security) = &case.security {
+        let option = if security.is_implicit { "RCLONE_FTP_TLS" } else { "RCLONE_FTP_EXPLICIT_TLS" };
+        command.env(option, "true").env("SSL_CERT_FILE", &security.authority);
+        command.env("RCLONE_FTP_DISABLE_TLS13", (security.version == Version::Tls12).to_string());
+    }
     command.env("HOME", case.server.clients()).env("LC_ALL", "C.UTF-8").current_dir(case.outside(""));
     command
 }

@@ -57,7 +57,9 @@ fn lines(case: &Case<'_>, step: Step<'_>) -> String {
         Step::RemoveFolder(folder) => format!("rmdir {}\n", remote(folder)),
         Step::Rename(from, to) => format!("rename {} {}\n", remote(from), remote(to)),
         Step::Delete(name) => format!("delete {}\n", remote(name)),
-        Step::PutDated(..) | Step::MirrorUp(..) | Step::MirrorDown(..) => no_such_step(case, step),
+        Step::PutDated(..) | Step::MirrorUp(..) | Step::MirrorDown(..) | Step::StopGet(_) => {
+            no_such_step(case, step)
+        }
     }
 }
 

@@ -423,6 +423,11 @@ impl Session {
                 facts.write_enabled(&mut enabled);
                 Reply::new(Situation::FactsSet).with("facts", enabled)
             }
+            Options::DeflateLevel(level) if self.policy.deflate => {
+                self.settings.level = Some(level);
+                Reply::new(Situation::DeflateLevelSet).with("level", u64::from(level.get()))
+            }
+            Options::DeflateLevel(_) => Reply::new(Situation::OptionUnknown).with("option", "MODE Z"),
             Options::Unknown(option) => Reply::new(Situation::OptionUnknown).with("option", option),
         };
         self.answer(verb, reply);

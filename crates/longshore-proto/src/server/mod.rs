@@ -37,7 +37,7 @@ use crate::limits;
 use crate::listing::{Facts, Pattern};
 use crate::reply::{Reply, Situation};
 use crate::time::UnixTime;
-use crate::transmission::{self, Marker};
+use crate::transmission::{self, Level, Marker};
 use crate::verbs::{Direction, Failure, Verb};
 
 pub use arrangement::Route;
@@ -487,6 +487,8 @@ pub struct TransferJob {
     pub structure: Structure,
     /// MODE.
     pub mode: Mode,
+    /// The level of MODE Z that the client has asked for.
+    pub level: Option<Level>,
     /// PROT.
     pub protection: Protection,
     /// Give up after so long without a byte.

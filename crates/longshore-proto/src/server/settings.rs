@@ -5,7 +5,7 @@
 
 use longshore_path::VirtualPath;
 
-use crate::command::{Mode, Representation, Structure};
+use crate::command::{Level, Mode, Representation, Structure};
 use crate::listing::Facts;
 use crate::verbs::Verb;
 
@@ -15,6 +15,8 @@ pub(super) struct Settings {
     pub(super) representation: Representation,
     pub(super) structure: Structure,
     pub(super) mode: Mode,
+    /// What OPTS MODE Z asked for.
+    pub(super) level: Option<Level>,
     pub(super) facts: Facts,
     pub(super) epsv_all: bool,
     pub(super) restart: Restart,

@@ -467,6 +467,7 @@ impl Transfer {
             representation: session.settings.representation,
             structure: session.settings.structure,
             mode: session.settings.mode,
+            level: session.settings.level,
             protection: self.protection,
             stall_timeout: session.policy.stall_timeout,
             plan: self.plan.clone(),

@@ -52,7 +52,8 @@ impl Engine {
     }
 
     async fn receive_formed(&mut self, upload: &mut dyn Upload) -> Result<()> {
-        let mut receiver = Receiver::new(form(&self.job), self.job.offset);
+        let mut receiver = Receiver::new(form(&self.job), self.job.offset)
+            .with_expansion_limit(self.hands.deflate.expansion);
         let mut hello = self.hands.ends.suspect_tls.then(Hello::default);
         // What came behind the file before, on a connection that was kept.
         let mut input = self.link.take_unread();

@@ -8,7 +8,7 @@ use longshore_proto::listing::{self, Pattern};
 use longshore_proto::server::{End, ListingFormat, Plan};
 use longshore_proto::time::UnixTime;
 use longshore_proto::transmission::{
-    BLOCK_HEADER_BYTES, Descriptor, Form, Representation, Sender, Structure, block_header,
+    BLOCK_HEADER_BYTES, Descriptor, Form, Level, Representation, Sender, Structure, block_header,
 };
 use longshore_storage::{Directory, Entry, Operation, Readable};
 
@@ -149,6 +149,10 @@ impl Engine {
         }
     }
 
+    fn level(&self) -> Level {
+        self.job.level.unwrap_or(self.hands.deflate.level)
+    }
+
     fn cork(&mut self, cork: bool) {
         if let Some(socket) = self.link.clear() {
             let _ = socket.set_cork(cork);
@@ -169,7 +173,7 @@ impl Engine {
         let mut offset = self.job.offset;
         let mut marked = offset;
         let mut buffer = Vec::with_capacity(buffer_for(length.saturating_sub(offset)));
-        let mut outgoing = Outgoing::new(form(&self.job), offset);
+        let mut outgoing = Outgoing::new(form(&self.job), offset, self.level());
         let mut last = 0;
         while offset < length {
             buffer = self.storage(file.read_at(offset, buffer)).await?;
@@ -207,7 +211,7 @@ impl Engine {
         let form = form(&self.job);
         let plain = form.structure == Structure::File && form.representation != Representation::Ebcdic;
         let listed = if plain { Form { representation: Representation::Image, ..form } } else { form };
-        let mut outgoing = Outgoing::new(listed, 0);
+        let mut outgoing = Outgoing::new(listed, 0, self.level());
         match source {
             Source::Entry(mut entry) => {
                 // One file: NLST gives back the name it was asked by, not a name within it.
@@ -250,11 +254,14 @@ enum Outgoing {
 }
 
 impl Outgoing {
-    fn new(form: Form, offset: u64) -> Outgoing {
+    fn new(form: Form, offset: u64, level: Level) -> Outgoing {
         if form.is_identity() {
             return Outgoing::Plain;
         }
-        Outgoing::Formed { sender: Some(Box::new(Sender::new(form, offset))), bytes: Vec::new() }
+        Outgoing::Formed {
+            sender: Some(Box::new(Sender::new(form, offset).with_level(level))),
+            bytes: Vec::new(),
+        }
     }
 
     fn put(&mut self, octets: &[u8]) {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use longshore_accounts::Permissions;
-use longshore_server::{Limits, ListenerTls, Rates, Trace, limits};
+use longshore_server::{Level, Limits, ListenerTls, Rates, Trace, limits};
 use longshore_storage::Durability;
 
 use super::convert::{
@@ -44,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) public_address: Option<Ipv4Addr>,
     pub(crate) allow_clear_passwords: bool,
     pub(crate) durability: Durability,
+    /// `None` does not offer MODE Z.
+    pub(crate) mode_z_level: Option<Level>,
     /// Whom root becomes.
     pub(crate) user: Option<String>,
     pub(crate) group: Option<String>,
@@ -80,6 +82,7 @@ impl Default for Settings {
                 public_address: None,
                 allow_clear_passwords: false,
                 durability: Durability::default(),
+                mode_z_level: None,
                 user: None,
                 group: None,
                 state_directory: None,
@@ -202,6 +205,8 @@ impl Server {
             _ => None,
         };
         put(&mut self.durability, reader.get(&view, "durability", |value| parsed(value, durability)));
+        let level = |value: &Value<'_>| number(value, 0, 9).map(|level| Level::new(level as u8));
+        put(&mut self.mode_z_level, reader.get(&view, "mode_z_level", level));
         // Whoever serves strangers' wishes as root would better say so by saying nothing.
         let user = |text: &str| (name(text) && text != "root").then(|| text.to_owned());
         self.user = reader.get(&view, "user", |value| parsed(value, user));

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use longshore_accounts::is_anonymous;
 use longshore_server::verbs::{Direction, Verb};
-use longshore_server::{Event, EventKind, Representation};
+use longshore_server::{Event, EventKind};
 
 /// The line of an event, if it is the transfer of a file.
 pub(super) fn line(now: Timestamp, event: &Event) -> Option<Vec<u8>> {

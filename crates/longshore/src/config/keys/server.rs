@@ -42,6 +42,12 @@ const KEYS: &[Key] = &[
         r#""none", "data" or "full""#,
         "What must have reached the disk before an upload is answered with 226.",
     ),
+    preset(
+        "mode_z_level",
+        "0",
+        "0, or a whole number from 1 (fast) to 9 (small)",
+        "How hard MODE Z compresses; 0 does not offer it. lftp compresses everything once it sees it.",
+    ),
     optional(
         "state_directory",
         r#""/var/lib/longshore""#,
