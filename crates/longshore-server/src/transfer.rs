@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use longshore_accounts::UploadEnd;
 use longshore_path::VirtualPath;
 use longshore_proto::server::{End, TransferJob};
-use longshore_proto::transmission::{Form, Marker};
+use longshore_proto::transmission::{Form, Marker, Problem};
 use longshore_proto::verbs::{Direction, Failure};
 use longshore_storage::Operation;
 
@@ -135,6 +135,10 @@ pub(crate) async fn run(
     let opened = match (end, opened) {
         // The beginning of a TLS connection is no part of a file that anybody would go on with.
         (End::Storage(Failure::Quota | Failure::TooLarge) | End::TlsUnexpected, Opened::Upload(upload)) => {
+            Opened::Refused(upload)
+        }
+        // Nor is what was understood of bytes that no sender makes; a cut is another matter.
+        (End::Malformed(error), Opened::Upload(upload)) if error.problem != Problem::Cut => {
             Opened::Refused(upload)
         }
         (_, opened) => opened,
