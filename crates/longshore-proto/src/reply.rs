@@ -383,7 +383,7 @@ situations! {
     ActiveUnreachable = 425 "data.unreachable" "{address} cannot be reached from here; a firewall or NAT may stand between, use EPSV";
     ActiveSilent = 425 "data.no-answer" "{address} did not answer within {seconds} s; a firewall or NAT may stand between, use EPSV";
     ArrangementExpired = 425 "data.expired" "The arranged data connection was not used within {seconds} s and is closed; send EPSV or PASV again";
-    ConnectionCut = 425 "data.connection-cut" "The data connection was cut in the transfer before; send EPSV or PASV again";
+    ConnectionCut = 425 "data.connection-cut" "The data connection was cut in the transfer before, or closed since; send EPSV or PASV again";
     ClosedByRefusal = 425 "data.connection-closed-by-refusal" "The refused upload before closed the data connection, as bytes for it may be under way; send EPSV or PASV again";
 
     // The data connection is not protected as it must be (RFC 4217 section 10.2).

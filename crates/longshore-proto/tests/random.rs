@@ -238,6 +238,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Client::Stands),
         (0_u32..3).prop_map(|strangers| Client::StaysAway { strangers }),
         Just(Client::Refuses),
+        Just(Client::Leaves),
         Just(Client::Unreachable),
         Just(Client::StaysSilent),
         Just(Client::SpeaksClear),

@@ -111,6 +111,9 @@ impl DataConnection {
     /// Whether a connection stands that is alive. One whose address says nothing is not spoken of before it has proved
     /// itself.
     pub(crate) fn probe(&mut self) -> DataEvent {
+        if let Some(link) = &mut self.kept {
+            return if link.is_dead() { DataEvent::NotYet } else { DataEvent::Standing };
+        }
         if self.standing.as_ref().is_some_and(DataSocket::is_dead) {
             self.standing = None;
             self.reservation.iter_mut().for_each(Reservation::take_another);

@@ -75,6 +75,8 @@ pub const DOWNLOAD_BUFFER_BYTES: usize = 256 * 1024;
 pub const ZERO_COPY_BLOCKS_LEAST_BYTES: u64 = 128 * 1024;
 /// Octets of a file between two restart markers, in modes that have them.
 pub const MARKER_INTERVAL_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that are taken from a protected connection that was kept, to learn whether the client has ended it.
+pub const KEPT_READ_BYTES: usize = 4096;
 /// Bytes of a listing that are gathered before they are sent.
 pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 

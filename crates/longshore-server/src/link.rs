@@ -2,14 +2,17 @@
 //!
 //! Not inside: how it came about ([`data`](crate::data)), and what its bytes are ([`transfer`](crate::transfer)).
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use longshore_net::DataSocket;
 use longshore_proto::server::End;
 use longshore_proto::verbs::Direction;
 use longshore_tls::{Socket, TlsError, TlsStream};
 
-use crate::limits::LINGER;
+use crate::limits::{KEPT_READ_BYTES, LINGER};
 
 /// A data connection.
 pub(crate) struct Link {
@@ -99,6 +102,29 @@ impl Link {
                     stream.into_socket().0.discard_in_background();
                 });
             }
+        }
+    }
+
+    /// Whether the client has ended it, or broken it, and nothing of what it sent before is left.
+    pub(crate) fn is_dead(&mut self) -> bool {
+        if !self.unread.is_empty() {
+            return false;
+        }
+        let stream = match &mut self.channel {
+            Channel::Clear(socket) => return socket.is_dead(),
+            Channel::Tls(stream) => stream,
+        };
+        // Only TLS itself knows whether what has come is close_notify; what is no end is left to the next transfer.
+        let mut come = Vec::with_capacity(KEPT_READ_BYTES);
+        let mut context = Context::from_waker(Waker::noop());
+        let read = pin!(stream.read(&mut come)).poll(&mut context);
+        self.unread = come;
+        match read {
+            Poll::Pending => {
+                self.unread = Vec::new();
+                false
+            }
+            Poll::Ready(read) => !matches!(read, Ok(1..)),
         }
     }
 

@@ -361,7 +361,7 @@ pub enum DataOp {
     Reserve,
     /// Close the passive port and any data connection that stands. Not answered.
     Release,
-    /// Does the client's connection stand already? Answered by `Standing` or `NotYet`, without waiting.
+    /// Does the client's connection stand already, or the one that was kept still? Answered by `Standing` or `NotYet`, without waiting.
     Probe,
     /// Have the data connection. Answered by `Established` or `NotEstablished`.
     Establish(Channel),

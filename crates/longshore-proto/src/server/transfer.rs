@@ -341,16 +341,15 @@ impl Transfer {
             return self.abandon(session, Reply::new(Situation::NotBegun));
         }
         match self.route {
-            // Whoever has closed it meanwhile is noticed by its first byte.
-            _ if self.kept => Some(self.mark(session, true)),
-            Route::Passive { .. } => {
+            // We connect after the mark, so nothing can stand yet.
+            Route::Active { .. } if !self.kept => Some(self.mark(session, false)),
+            // What was kept may have been closed meanwhile: who is gone must not be told of a success.
+            Route::Passive { .. } | Route::Active { .. } => {
                 let id = session.new_id();
                 session.push(Output::Data(id, DataOp::Probe));
                 self.step = Step::Probing { id };
                 Some(self)
             }
-            // We connect after the mark, so nothing can stand yet.
-            Route::Active { .. } => Some(self.mark(session, false)),
         }
     }
 
@@ -383,8 +382,17 @@ impl Transfer {
     ) -> Option<Box<Transfer>> {
         match (&self.step, event) {
             (Step::Probing { id: expected }, event) if *expected == id => {
+                let is_gone = self.kept && event != DataEvent::Standing;
+                if is_gone {
+                    let held = session.arrangement.close();
+                    session.let_go(held);
+                    session.arrangement.cut();
+                }
                 if self.stop.is_some() {
                     return self.abandon(session, Reply::new(Situation::NotBegun));
+                }
+                if is_gone {
+                    return self.abandon(session, Reply::new(Situation::ConnectionCut));
                 }
                 Some(self.mark(session, event == DataEvent::Standing))
             }

@@ -439,7 +439,7 @@ impl Judge {
         let open = self.file == File::Open;
         let fits = !front.marked && !front.aborted && open;
         self.demand(fits, || format!("{} for {front:?}, open: {open}", situation.id()));
-        let standing = self.kept.is_some() || self.data == Data::Probed { standing: true };
+        let standing = self.data == Data::Probed { standing: true };
         self.demand(standing == (situation.code() == 125), || {
             format!("{}, and the data connection stands: {standing}", situation.id())
         });

@@ -177,6 +177,11 @@ impl Model {
         self.begun = false;
     }
 
+    /// The client has closed what stood.
+    pub fn lose_kept(&mut self) {
+        self.arranged = Arranged::Cut;
+    }
+
     /// What stands does not fit any more.
     pub fn close_kept(&mut self) {
         if self.arranged == Arranged::Kept {

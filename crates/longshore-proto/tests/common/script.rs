@@ -27,7 +27,7 @@ pub struct Scene {
 /// - `closed`, `open`: the control connection
 /// - `wait` milliseconds; `urgent`, `end`, `reset`, `drain`, `shutdown`
 /// - `client` follows, stands, stays away, strangers N, refuses, is unreachable, stays silent, speaks clear,
-///   breaks TLS, comes anew
+///   breaks TLS, comes anew, leaves (closes what stays)
 /// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N, breaks TLS N,
 ///   without close_notify N, unexpected TLS N, cut N, malformed N, unknown page N
 /// - `marker` its text and the octets before it, in the upload that runs
@@ -199,6 +199,7 @@ fn client(words: &str) -> Client {
         ("stands", _) => Client::Stands,
         ("stays", "away") => Client::StaysAway { strangers: 0 },
         ("strangers", count) => Client::StaysAway { strangers: number(count) as u32 },
+        ("leaves", _) => Client::Leaves,
         ("refuses", _) => Client::Refuses,
         ("is", "unreachable") => Client::Unreachable,
         ("stays", "silent") => Client::StaysSilent,

@@ -54,6 +54,8 @@ pub enum Client {
     Refuses,
     /// Active: nothing comes back.
     Unreachable,
+    /// Connects, and closes what stays behind a transfer.
+    Leaves,
     /// Connects, and where TLS is wanted begins none.
     StaysSilent,
     /// Connects, and speaks in clear whatever is wanted.

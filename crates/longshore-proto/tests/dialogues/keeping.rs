@@ -443,6 +443,49 @@ fn a_download_that_is_cut_takes_it_away() {
     }
 }
 
+/// Whoever has closed it is not told that anything was sent, and nothing of it is stored.
+#[test]
+fn the_client_closes_it_while_it_is_idle() {
+    for command in ["RETR a", "LIST", "STOR x", "APPE a"] {
+        for arrange in ["PASV", "PORT 192,0,2,7,20,1"] {
+            let mut scene = kept_in(Policy::default(), "MODE C", arrange);
+            scene.play(&[
+                ("client", "leaves"),
+                ("send", command),
+                ("expect", "425 data.connection-cut"),
+                ("stays", "no"),
+                ("send", command),
+                ("expect", "425 data.connection-cut"),
+                ("size", "/x none"),
+                ("client", "follows"),
+                ("send", arrange),
+                ("expect", "2"),
+            ]);
+            scene.play(&[("send", "RETR a"), ("expect", "150"), ("expect", "250")]);
+            scene.end();
+        }
+    }
+    // An ABOR that comes before this is known is what ends it.
+    check_kept(&[
+        ("client", "leaves"),
+        ("hold", "probe"),
+        ("send", "RETR a"),
+        ("send", "ABOR"),
+        ("answer", "probe"),
+        ("expect", "450 transfer.not-begun"),
+        ("expect", "226 abort.done"),
+        ("stays", "no"),
+    ]);
+    // A refusal comes first, whoever has gone.
+    check_kept(&[
+        ("client", "leaves"),
+        ("send", "RETR none"),
+        ("expect", "550"),
+        ("send", "STOR d"),
+        ("expect", "553"),
+    ]);
+}
+
 /// A client that ends its direction with the file is not told that anything stays.
 #[test]
 fn a_connection_that_the_client_has_ended_is_not_kept() {

@@ -30,10 +30,8 @@ impl Judge {
                 self.demand(idle || ending, || format!("Release while {under_way:?} was under way"));
             }
             DataOp::Probe => {
-                let (holds, kept) = (self.holds, self.kept);
-                self.demand(holds && kept.is_none() && !marked, || {
-                    format!("Probe, holding: {holds}, kept: {kept:?}, marked: {marked}")
-                });
+                let holds = self.holds;
+                self.demand(holds && !marked, || format!("Probe, holding: {holds}, marked: {marked}"));
                 self.begin(id, Kind::Probe);
             }
             DataOp::Establish(channel) => {
@@ -88,7 +86,11 @@ impl Judge {
             DataEvent::Reserved(_) => self.holds = true,
             DataEvent::NoPort | DataEvent::NoResources => self.holds = false,
             DataEvent::Standing | DataEvent::NotYet => {
-                self.data = Data::Probed { standing: *event == DataEvent::Standing };
+                let standing = *event == DataEvent::Standing;
+                self.data = Data::Probed { standing };
+                if self.kept.is_some() && !standing {
+                    self.model.lose_kept();
+                }
             }
             DataEvent::Established => {
                 self.holds = false;

@@ -150,8 +150,9 @@ impl World {
                 self.hand_in_data(id, event);
             }
             Work::Probe => {
-                let event =
-                    if self.client == Client::Stands { DataEvent::Standing } else { DataEvent::NotYet };
+                let stands =
+                    if self.stays { self.client != Client::Leaves } else { self.client == Client::Stands };
+                let event = if stands { DataEvent::Standing } else { DataEvent::NotYet };
                 self.hand_in_data(id, event);
             }
             Work::Establish(channel) => {
@@ -161,7 +162,7 @@ impl World {
                 };
                 let event = match self.client {
                     _ if self.on_kept => DataEvent::Established,
-                    Client::Follows | Client::Stands => DataEvent::Established,
+                    Client::Follows | Client::Stands | Client::Leaves => DataEvent::Established,
                     Client::StaysSilent => tls_fails(ConnectFailure::HandshakeCancelled),
                     Client::SpeaksClear => tls_fails(ConnectFailure::NotTls),
                     Client::BreaksTls => {
