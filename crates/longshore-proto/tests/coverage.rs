@@ -289,6 +289,10 @@ fn particular(pairs: &mut Pairs) {
     let mut scene = logged_in(policy, World::connection("192.0.2.1:21", "192.0.2.7:40000"));
     scene.play(&[("send", "USER longshore")]);
     collect(scene, pairs);
+    let policy = Policy { deflate: true, ..Policy::default() };
+    let mut scene = logged_in(policy, World::connection("192.0.2.1:21", "192.0.2.7:40000"));
+    scene.play(&[("send", "OPTS MODE Z LEVEL 9")]);
+    collect(scene, pairs);
     for first in ["GET / HTTP/1.1", &"x".repeat(5000)] {
         let mut scene = Scene::new(World::over_ipv4());
         scene.play(&[("send", first)]);

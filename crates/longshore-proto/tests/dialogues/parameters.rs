@@ -132,6 +132,39 @@ fn options() {
 }
 
 #[test]
+fn the_level_of_deflate() {
+    let policy = Policy { deflate: true, ..Policy::default() };
+    let mut scene = logged_in(policy, World::connection("192.0.2.1:21", "192.0.2.7:40000"));
+    scene.play(&[
+        ("send", "FEAT"),
+        ("expect", "211"),
+        ("line", "MODE B"),
+        ("line", "MODE C"),
+        ("line", "MODE Z"),
+        ("send", "OPTS MODE Z LEVEL 9"),
+        ("expect", "200 options.mode-z MODE Z compresses with level 9"),
+    ]);
+    for wrong in ["LEVEL 0", "LEVEL 10", "LEVEL", "LEVEL x", "LEVEL 1 2", "BLOCKSIZE 5", "KEEP 1", ""] {
+        scene.play(&[("send", &format!("OPTS MODE Z {wrong}")), ("expect", "501 options.unknown OPTS MODE")]);
+    }
+    scene.play(&[
+        ("send", "opts mode z level 1"),
+        ("expect", "200 options.mode-z MODE Z compresses with level 1"),
+        ("send", "MODE Z"),
+        ("expect", "200"),
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "RETR a"),
+        ("expect", "150"),
+        ("expect", "226"),
+    ]);
+    let level = scene.world.job.as_ref().and_then(|job| job.level).map(|level| level.get());
+    assert_eq!(level, Some(1));
+    scene.end();
+    check_logged_in(&[("send", "OPTS MODE Z LEVEL 9"), ("expect", "501 options.unknown OPTS MODE Z")]);
+}
+
+#[test]
 fn facts_follow_the_options() {
     check_logged_in(&[
         ("send", "MLST a"),

@@ -6,6 +6,7 @@
 use std::io::{ErrorKind, Read};
 
 use longshore_proto::transmission::{Form, Mode, Receiver, Representation, Sender, Step, Structure};
+use longshore_server::Deflate;
 
 use super::client::Reply;
 use super::{Client, Data, Random, Setup, Situation, octets};
@@ -31,7 +32,7 @@ pub(crate) fn forms() -> Vec<Form> {
 impl Setup {
     /// Offers MODE Z.
     pub(crate) fn deflating(self) -> Setup {
-        self.with(|config| config.policy.deflate = true)
+        self.with(|config| config.deflate = Some(Deflate::default()))
     }
 }
 

@@ -15,6 +15,7 @@ mod events;
 mod files;
 mod full;
 mod keeping;
+mod keeping_ends;
 mod lines;
 mod listings;
 mod load;

@@ -61,7 +61,7 @@ fn what_breaks_the_rules_is_refused() {
         let text = send(&mut client, form, &wire, Situation::UploadMalformed);
         assert!(text.contains(detail), "{text}");
         // What came before it is not taken for the file.
-        client.command("RETR file", 503);
+        client.command("SIZE file", Situation::NotFound);
     }
     client.quit();
 }
@@ -87,7 +87,11 @@ fn a_page_of_an_unknown_type() {
 fn what_is_cut_is_no_file() {
     let server = server();
     let mut client = server.anna();
-    for form in forms().into_iter().filter(|form| form.states_its_end()) {
+    // Records in stream mode may end with their connection, as octets do: there a cut in order cannot be told.
+    let is_told = |form: &Form| {
+        form.states_its_end() && (form.mode, form.structure) != (Mode::Stream, Structure::Record)
+    };
+    for form in forms().into_iter().filter(is_told) {
         let file = contents(form, 80_000, 7);
         let whole = encoded(form, &file);
         // By octets, or by markers, which tell of octets.

@@ -187,6 +187,7 @@ fn listings_in_every_form() {
                 "{line} in {form:?}: {found:?}"
             );
         }
+        formed.connect(&mut client);
         client.command("NLST none", 550);
         // Nothing, as a whole.
         client.command("MKD empty", 0..=999);
