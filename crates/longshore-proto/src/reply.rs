@@ -341,7 +341,7 @@ situations! {
     // Restarting.
     RestartAccepted = 350 "restart.accepted" "The next RETR, STOR or APPE begins at {offset}";
     RestartBeyondEnd = 554 "restart.beyond-end" "{path} ends before {offset}; SIZE tells where, REST 0 begins anew";
-    RestartInText = 555 "restart.type" "REST {offset} counts octets and TYPE A changes them; send TYPE I, REST again, then {verb}";
+    RestartInText = 555 "restart.type" "REST {offset} counts octets, and TYPE A and TYPE E change them; send TYPE I, REST again, then {verb}";
 
     RestartInPages = 554 "restart.pages" "REST {offset} is not possible with STRU P, whose pages are counted from the first; send STRU F, REST again, then {verb}";
     RestartMarker = 110 "restart.marker" "MARK {theirs} = {ours}";
