@@ -98,6 +98,7 @@ fn a_connection_that_is_kept_too_long_is_noticed() {
         (&["RETR a", "PROT P"], "tls.prot-private leaves"),
         (&["RETR a", "PORT 192,0,2,7,20,1"], "data.active leaves a passive port open"),
         (&["RETR a", "ABOR"], "abort.done leaves a passive port open"),
+        (&["RETR a", "USER longshore"], "outlives its login"),
         (&["RETR a", "QUIT"], "closed, and a data connection is left open"),
         (&["RETR a", "end"], "closed, and a data connection is left open"),
     ] {

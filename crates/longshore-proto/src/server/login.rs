@@ -70,6 +70,9 @@ impl Session {
             self.login = Login::Out { user: None };
             self.shield.need = self.policy.tls.need;
             self.restart_login_timer();
+            // What the account before was content with to know its client is not enough for every other.
+            let held = self.arrangement.close_kept();
+            self.let_go(held);
             self.push(Output::Logout);
         }
     }

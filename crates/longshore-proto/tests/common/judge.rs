@@ -219,6 +219,9 @@ impl Judge {
                 self.violations.extend(objection);
             }
             Output::Logout => {
+                let kept = self.kept;
+                self.demand(kept.is_none(), || format!("{kept:?} outlives its login"));
+                self.model.close_kept();
                 self.logged_in = false;
                 self.guard.logged_out();
             }

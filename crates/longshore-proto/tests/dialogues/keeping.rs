@@ -272,6 +272,25 @@ fn the_end_of_the_session_closes_it() {
     ]);
 }
 
+/// Another account may want more proof of who holds the other end.
+#[test]
+fn another_login_closes_it() {
+    check_kept(&[
+        ("send", "USER longshore"),
+        ("expect", "331"),
+        ("stays", "no"),
+        ("send", "PASS secret"),
+        ("expect", "230"),
+        ("send", "RETR a"),
+        ("expect", "503 sequence.nothing-arranged"),
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "RETR a"),
+        ("expect", "150"),
+        ("expect", "250"),
+    ]);
+}
+
 /// TLS: everything that changes what protects the data connection closes it.
 #[test]
 fn another_protection_closes_it() {
