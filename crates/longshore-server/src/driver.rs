@@ -282,7 +282,11 @@ impl Driver {
 
     fn hand_in_markers(&mut self, id: OperationId) {
         for (marker, offset) in self.transfer.markers.take() {
-            self.hand_in(Input::Data(id, DataEvent::Marker { marker, offset }));
+            // They can come faster than any client reads: whoever does not read answers has no use for these either.
+            if self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES {
+                self.hand_in(Input::Data(id, DataEvent::Marker { marker, offset }));
+                self.carry_out();
+            }
         }
     }
 

@@ -77,6 +77,8 @@ pub const ZERO_COPY_BLOCKS_LEAST_BYTES: u64 = 128 * 1024;
 pub const MARKER_INTERVAL_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that are taken from a protected connection that was kept, to learn whether the client has ended it.
 pub const KEPT_READ_BYTES: usize = 4096;
+/// Restart markers of an upload that wait to be answered. They are answered before more are looked at.
+pub const MARKERS_AT_ONCE: usize = 64;
 /// Bytes of a listing that are gathered before they are sent.
 pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 

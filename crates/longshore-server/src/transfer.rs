@@ -23,6 +23,7 @@ use crate::bandwidth::Throttle;
 use crate::config::Deflate;
 use crate::convert::{self, Opened, Tenant};
 use crate::data::Cancel;
+use crate::limits::MARKERS_AT_ONCE;
 use crate::link::{Broken, Link};
 use crate::work::{self, Pool};
 
@@ -85,8 +86,11 @@ pub(crate) struct Hands {
 pub(crate) struct Markers(Arc<Mutex<Vec<(Marker, u64)>>>);
 
 impl Markers {
-    fn push(&self, marker: Marker, offset_bytes: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((marker, offset_bytes));
+    /// Whether so many wait now that they should be told of before more come.
+    fn push(&self, marker: Marker, offset_bytes: u64) -> bool {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push((marker, offset_bytes));
+        waiting.len() >= MARKERS_AT_ONCE
     }
 
     /// Whether any has come.

@@ -75,7 +75,10 @@ impl Engine {
                             Step::Full => {}
                             Step::Marker(marker) => {
                                 let offset = receiver.offset_bytes();
-                                self.hands.markers.push(marker, offset);
+                                if self.hands.markers.push(marker, offset) {
+                                    // The session takes them before this goes on.
+                                    tokio::task::yield_now().await;
+                                }
                             }
                         }
                     }

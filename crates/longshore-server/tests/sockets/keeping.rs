@@ -315,6 +315,31 @@ fn many_markers() {
     check_octets(&formed.fetch(&mut client, "RETR file"), &[b'x'; 300]);
 }
 
+/// A client that sends markers without end and reads no answer does not have them all written for it.
+#[test]
+fn markers_whose_answers_nobody_reads() {
+    const COUNT: usize = 2_000_000;
+    let server = Server::of(Memory::new());
+    let mut client = Client::connect_small(server.address(HERE), 4096);
+    client.expect(220);
+    client.log_in(USER, PASSWORD);
+    let mut formed = Formed::connected(&mut client, BLOCKS);
+    client.command("STOR file", 125);
+    let marker = [&block_header(Descriptor::MARKER, 9)[..], b"123456789"].concat();
+    formed.data().write(&marker.repeat(COUNT));
+    formed.data().write(&encoded(BLOCKS, b"whole"));
+    let mut told = 0;
+    loop {
+        let reply = client.reply();
+        if !reply.is(Situation::RestartMarker) {
+            assert!(reply.is(Situation::StoredKept), "{reply:?}");
+            break;
+        }
+        told += reply.text().len();
+    }
+    assert!((1..MORE_THAN_BUFFERS_BYTES).contains(&told), "{told} bytes of answers were written");
+}
+
 /// More commands than may wait, most of them transfers: none is lost, and the server reads on when there is room.
 #[test]
 fn ten_thousand_commands_at_once() {
