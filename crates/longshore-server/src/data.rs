@@ -39,7 +39,7 @@ pub(crate) struct DataConnection {
     reservation: Option<Reservation>,
     standing: Option<DataSocket>,
     /// The connection of the transfer before, which stays.
-    kept: Option<Link>,
+    kept: Option<Box<Link>>,
 }
 
 /// Who may connect to a passive port before it is known who is the client.
@@ -105,7 +105,7 @@ impl DataConnection {
 
     /// Holds a connection for the next transfer.
     pub(crate) fn keep(&mut self, link: Link) {
-        self.kept = Some(link);
+        self.kept = Some(Box::new(link));
     }
 
     /// Whether a connection stands that is alive. One whose address says nothing is not spoken of before it has proved
@@ -138,7 +138,7 @@ impl DataConnection {
         cancel: Cancel,
     ) -> Result<Link, Connecting> {
         if let Some(link) = self.kept.take() {
-            return Ok(link);
+            return Ok(*link);
         }
         let (local, own) = (self.local, self.peer);
         let source = match (channel.route, self.reservation.take(), self.standing.take()) {

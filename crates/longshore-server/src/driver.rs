@@ -77,7 +77,7 @@ pub(crate) struct Driver {
 struct Transfer {
     opened: Opened,
     opened_at: Option<Instant>,
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     running: Pending<(OperationId, Arrived)>,
     /// The operation that moves bytes.
     moving: OperationId,
@@ -250,12 +250,12 @@ impl Driver {
                 self.hand_in_markers(id);
                 let event = match arrived {
                     Arrived::Attempt(data::Attempt::Connected(link)) => {
-                        self.transfer.link = Some(link);
+                        self.transfer.link = Some(Box::new(link));
                         DataEvent::Established
                     }
                     Arrived::Attempt(data::Attempt::Unproved(link, why)) => {
                         self.unproved(&why);
-                        self.transfer.link = Some(link);
+                        self.transfer.link = Some(Box::new(link));
                         DataEvent::Established
                     }
                     Arrived::Attempt(data::Attempt::Failed(failure, cause)) => {
@@ -369,7 +369,7 @@ impl Driver {
                 self.transfer.cancel = Cancel::default();
                 match self.data.establish(channel, terms, self.transfer.cancel.clone()) {
                     Ok(link) => {
-                        self.transfer.link = Some(link);
+                        self.transfer.link = Some(Box::new(link));
                         DataEvent::Established
                     }
                     Err(connecting) => {
@@ -412,7 +412,7 @@ impl Driver {
         self.transfer.protection = job.protection;
         self.transfer.moving = id;
         self.transfer.running = Some(Box::pin(async move {
-            (id, Arrived::Moved(transfer::run(job, link, opened, tenant, hands).await))
+            (id, Arrived::Moved(transfer::run(job, *link, opened, tenant, hands).await))
         }));
     }
 
