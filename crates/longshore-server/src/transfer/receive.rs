@@ -57,6 +57,7 @@ impl Engine {
         let mut hello = self.hands.ends.suspect_tls.then(Hello::default);
         // What came behind the file before, on a connection that was kept.
         let mut input = self.link.take_unread();
+        self.hands.moved.fetch_add(input.len() as u64, Ordering::Relaxed);
         let mut decoded = Vec::new();
         let mut read = Ok(input.len());
         if input.is_empty() {
