@@ -9,9 +9,9 @@ use std::time::Duration;
 use longshore_server::storage::memory::Memory;
 
 use crate::common::formed::{BLOCKS, Formed, KEEPING, encoded, encoded_all};
-use crate::common::ground::Bystander;
+use crate::common::ground::{Bystander, Scratch};
 use crate::common::tls::{REQUIRE, VERSIONS, client};
-use crate::common::{HERE, MORE_THAN_BUFFERS_BYTES, Server, Setup, Situation, check_octets, octets};
+use crate::common::{HERE, MORE_THAN_BUFFERS_BYTES, SHORT, Server, Setup, Situation, check_octets, octets};
 use crate::keeping::{expect_each, files, lines, memory_with};
 
 /// A client that has gone while nothing was sent is not told that it got anything, and nothing of it is stored.
@@ -81,6 +81,11 @@ fn the_client_closes_it_within_an_upload() {
         let text = client.expect(Situation::UploadCutKept).text();
         client.expect(Situation::ConnectionCut);
         let kept: usize = client.command("SIZE 3", 213).text().parse().expect("octets");
+        // Bytes that came with the file before are counted all the same.
+        let told =
+            text.strip_prefix("The data connection ended after ").and_then(|rest| rest.split(' ').next());
+        let told: usize = told.and_then(|number| number.parse().ok()).expect("a number of bytes");
+        assert!(told >= kept && told <= whole.len(), "{text}");
         assert!(text.contains(&format!("REST {kept},")), "{text}");
         assert!((10_000..20_000).contains(&kept), "{kept} octets of half a file");
         client.command("SIZE 4", Situation::NotFound);
@@ -114,6 +119,56 @@ fn the_client_closes_it_within_a_download() {
         client.expect(200);
         client.command("SIZE new", Situation::NotFound);
         bystander.finish();
+    }
+}
+
+/// Nobody waits for ever for the rest of a file, or for somebody who reads it.
+#[test]
+fn a_client_that_stalls_within() {
+    for form in KEEPING {
+        let memory = memory_with(&files(2));
+        memory.insert("/big", octets(MORE_THAN_BUFFERS_BYTES, 1));
+        let server = Setup::of(memory).with(|config| config.policy.stall_timeout = SHORT).start();
+        let mut client = server.anna();
+        let mut formed = Formed::connected(&mut client, form);
+        client.send_raw("STOR new\r\nSTOR next\r\n");
+        let whole = encoded(form, &octets(40_000, 1));
+        formed.data().write(&whole[..20_000]);
+        client.expect(Situation::MarkStanding);
+        client.expect(Situation::UploadStalledKept);
+        client.expect(Situation::ConnectionCut);
+        formed.data().read_until_cut();
+        formed.connect(&mut client);
+        client.send_raw("RETR 1\r\nRETR big\r\nRETR 1\r\n");
+        check_octets(&formed.receive(), &files(2)[1]);
+        expect_each(&mut client, 1, Situation::SentKept);
+        client.expect(Situation::MarkStanding);
+        client.expect(Situation::Stalled);
+        client.expect(Situation::ConnectionCut);
+        formed.data().expect_reset();
+    }
+}
+
+/// Whoever was promised a block of octets that are not there any more gets no part for the whole.
+#[test]
+fn a_file_that_shrinks_within() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("big");
+    for form in KEEPING {
+        std::fs::write(&path, octets(MORE_THAN_BUFFERS_BYTES, 1)).expect("the directory is ours");
+        let server = Server::of(scratch.local());
+        let mut client = server.anna();
+        let mut formed = Formed::connected(&mut client, form);
+        client.send_raw("RETR big\r\nRETR big\r\n");
+        client.expect(Situation::MarkStanding);
+        formed.data().read(1);
+        let file = std::fs::File::options().write(true).open(&path).expect("it is ours");
+        file.set_len(1000).expect("it is ours");
+        formed.data().expect_reset();
+        client.expect(Situation::FileShrank);
+        client.expect(Situation::ConnectionCut);
+        formed.connect(&mut client);
+        assert_eq!(formed.fetch(&mut client, "RETR big").len(), 1000);
     }
 }
 
