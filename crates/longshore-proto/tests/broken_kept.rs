@@ -94,6 +94,7 @@ fn a_wrong_word_about_what_stays_is_noticed() {
 fn a_connection_that_is_kept_too_long_is_noticed() {
     for (lines, complaint) in [
         (&["RETR a", "STOR d"][..], "a refused upload left the data connection open"),
+        (&["RETR a", "a\0b"], "a refused upload left the data connection open"),
         (&["RETR a", "MODE S"], "parameter.mode-set leaves"),
         (&["RETR a", "PROT P"], "tls.prot-private leaves"),
         (&["RETR a", "PORT 192,0,2,7,20,1"], "data.active leaves a passive port open"),

@@ -272,6 +272,7 @@ impl Session {
             return false;
         }
         let Some((line, aborted)) = self.waiting.pop() else { return false };
+        let may_be_upload = matches!(line, Received::TooLong | Received::Nul);
         let refusal = match line {
             Received::Command(parsed) => {
                 self.begin(parsed, aborted);
@@ -283,6 +284,11 @@ impl Session {
             Received::Nul => Reply::new(Situation::LineNul),
         };
         self.come_between();
+        if may_be_upload {
+            // Whatever it was, its bytes may be under way, and must not become the next file.
+            let held = self.arrangement.refuse_upload();
+            self.let_go(held);
+        }
         self.reply(refusal);
         true
     }

@@ -472,6 +472,8 @@ impl Judge {
             self.model.end_connection(self.data, verb.is_some_and(is_upload), complete);
             self.data = Data::Nothing;
         }
+        let unreadable = matches!(situation, Situation::LineTooLong | Situation::LineNul);
+        self.must_release |= unreadable && self.holds;
         let closes = matches!(
             situation,
             Situation::Aborted

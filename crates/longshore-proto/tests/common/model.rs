@@ -198,6 +198,7 @@ impl Model {
 
     /// A command, or a line that is none, was answered for good.
     pub fn end(&mut self, verb: Option<Verb>, marked: bool, reply: &Reply) {
+        let unreadable = matches!(reply.situation, Situation::LineTooLong | Situation::LineNul);
         let situation = reply.situation;
         self.previous = Some(situation);
         if matches!(situation, Situation::Reset | Situation::TlsBegins) {
@@ -227,7 +228,7 @@ impl Model {
             | Situation::TlsBegins => {
                 self.arranged = Arranged::Nothing;
             }
-            _ if verb.is_some_and(is_upload)
+            _ if (unreadable || verb.is_some_and(is_upload))
                 && !marked
                 && matches!(self.arranged, Arranged::Passive | Arranged::Active | Arranged::Kept) =>
             {

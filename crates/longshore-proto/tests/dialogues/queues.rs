@@ -100,6 +100,33 @@ fn uploads_with_a_refusal_between() {
     ]);
 }
 
+/// A line that could not be read may have been an upload whose bytes come all the same.
+#[test]
+fn a_line_between_that_is_none() {
+    let long = format!("STOR {}\r\n", "n".repeat(5000));
+    for (line, answer) in [(long.as_str(), "500 line.too-long"), ("STOR a\0b\r\n", "501 line.nul")] {
+        check_kept(&[
+            ("bytes", &format!("STOR x\r\n{line}STOR y\r\n")),
+            ("expect", "125"),
+            ("expect", "250 transfer.stored-kept"),
+            ("expect", answer),
+            ("stays", "no"),
+            ("expect", GONE),
+            ("size", "/y none"),
+        ]);
+    }
+    // What is no command of ours is no upload either.
+    check_kept(&[
+        ("bytes", "STOR x\r\nXYZZY y\r\n\r\nSTOR y\r\n"),
+        ("expect", "125"),
+        ("expect", "250"),
+        ("expect", "500 command.unknown"),
+        ("expect", "500 line.empty"),
+        ("expect", "125"),
+        ("expect", "250"),
+    ]);
+}
+
 #[test]
 fn uploads_with_one_between_that_cannot_be_stored() {
     check_kept(&[
