@@ -281,6 +281,7 @@ pub const TRANSFER: &[Situation] = &[
     DataNotResumed,
     NoConnection,
     OnlyStrangers,
+    OnlyUnproved,
     ActiveRefused,
     ActiveUnreachable,
     ActiveSilent,

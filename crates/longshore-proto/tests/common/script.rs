@@ -26,7 +26,7 @@ pub struct Scene {
 /// - `closed`, `open`: the control connection
 /// - `wait` milliseconds; `urgent`, `end`, `reset`, `drain`, `shutdown`
 /// - `client` follows, stands, stays away, strangers N, refuses, is unreachable, stays silent, speaks clear,
-///   breaks TLS, comes anew
+///   breaks TLS, comes anew, sends others
 /// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N, breaks TLS N,
 ///   without close_notify N, unexpected TLS N
 /// - `handshake` succeeds, with certificate, fails: TLS on the control connection
@@ -194,6 +194,7 @@ fn client(words: &str) -> Client {
         ("speaks", "clear") => Client::SpeaksClear,
         ("breaks", "TLS") => Client::BreaksTls,
         ("comes", "anew") => Client::ComesAnew,
+        ("sends", "others") => Client::SendsOthers,
         _ => panic!("a client that {words}?"),
     }
 }
