@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod ascii;
+pub mod client;
 pub mod command;
 pub mod ebcdic;
 pub mod limits;

@@ -61,6 +61,32 @@ pub const EXPANSION_RATIO: u64 = 200;
 
 const _: () = assert!(DEFLATE_LEVEL >= 1 && DEFLATE_LEVEL <= 9);
 const _: () = assert!(2 * MARKER_LIMIT_BYTES < LINE_LIMIT_BYTES, "two markers must fit into a 110 reply");
+
+/// The longest line of a reply that a client reads, in bytes: a path with every quote doubled (257), and words.
+pub const REPLY_LINE_LIMIT_BYTES: usize = 16 * 1024;
+/// Lines of one reply that a client reads: a directory within STAT, and room.
+pub const REPLY_LIMIT_LINES: usize = 4096;
+/// Bytes of the text of one reply that a client reads.
+pub const REPLY_LIMIT_BYTES: usize = 512 * 1024;
+/// Lines without a code that a client passes over before a reply; some servers greet with a few.
+pub const REPLY_LIMIT_STRAY_LINES: usize = 64;
+/// Replies that nothing asked for, which a client passes over.
+pub const UNASKED_REPLIES_LIMIT: usize = 16;
+/// Seconds without a further line after which a multi-line reply whose last line begins with another code has ended.
+pub const MISMATCHED_END_SECONDS: u64 = 3;
+/// Seconds that a client waits for a reply.
+pub const REPLY_TIMEOUT_SECONDS: u64 = 60;
+/// Seconds that a client waits for the answers to ABOR; some servers give one instead of two.
+pub const ABORT_TIMEOUT_SECONDS: u64 = 10;
+/// Commands that a client may have sent without an answer.
+pub const AHEAD_LIMIT_COMMANDS: usize = 1024;
+/// Bytes of commands that a client may have sent without an answer.
+pub const AHEAD_LIMIT_BYTES: usize = 32 * 1024;
+/// How often a client asks again for one transfer that a data connection lost to another transfer took with it. A
+/// transfer is lost so once for each time that the number of transfers sent ahead has grown to reach it, and that
+/// number begins at one after each loss and doubles.
+pub const ASK_AGAIN_LIMIT: u32 = 16;
+
 const _: () =
     assert!(WAITING_LIMIT_BYTES >= 2 * LINE_LIMIT_BYTES, "a line must fit beside the one that waits");
 const _: () = assert!(LINE_LIMIT_BYTES >= 2 * longshore_path::COMPONENT_LIMIT_BYTES);
@@ -70,3 +96,10 @@ const _: () = assert!(CONNECT_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
 const _: () = assert!(RESERVATION_TIMEOUT_SECONDS < IDLE_TIMEOUT_SECONDS);
 const _: () = assert!(LOGIN_DELAY_LIMIT_SECONDS * (LOGIN_ATTEMPTS as u64) < LOGIN_TIMEOUT_SECONDS);
 const _: () = assert!(LOGIN_DELAY_SECONDS * (LOGIN_ATTEMPTS as u64) <= LOGIN_DELAY_LIMIT_SECONDS);
+const _: () = assert!(REPLY_LINE_LIMIT_BYTES >= 2 * longshore_path::PATH_LIMIT_BYTES + 1024);
+const _: () = assert!(REPLY_LIMIT_BYTES >= 2 * REPLY_LINE_LIMIT_BYTES);
+const _: () = assert!(REPLY_LIMIT_LINES > STATUS_LIMIT_ENTRIES);
+const _: () =
+    assert!(AHEAD_LIMIT_BYTES + LINE_LIMIT_BYTES <= WAITING_LIMIT_BYTES, "our own server reads it all");
+const _: () = assert!(AHEAD_LIMIT_COMMANDS < WAITING_LIMIT_COMMANDS);
+const _: () = assert!(1 << (ASK_AGAIN_LIMIT - 2) >= AHEAD_LIMIT_COMMANDS);

@@ -379,6 +379,7 @@ situations! {
     // The data connection could not be had.
     NoConnection = 425 "data.no-connection" "Nobody connected to port {port} within {seconds} s; a firewall may block {range}, or use EPRT";
     OnlyStrangers = 425 "data.only-strangers" "Only other addresses than {address} connected to port {port} within {seconds} s; connect from where the control connection comes";
+    OnlyUnproved = 425 "data.only-unproved" "Only connections from other addresses than {address} came to port {port} within {seconds} s, and none resumed the TLS session of the control connection; resume it, or connect from that address";
     ActiveRefused = 425 "data.refused" "{address} refused the data connection; check the client's firewall, or use EPSV";
     ActiveUnreachable = 425 "data.unreachable" "{address} cannot be reached from here; a firewall or NAT may stand between, use EPSV";
     ActiveSilent = 425 "data.no-answer" "{address} did not answer within {seconds} s; a firewall or NAT may stand between, use EPSV";

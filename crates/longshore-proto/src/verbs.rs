@@ -282,6 +282,7 @@ pub const TRANSFER: &[Situation] = &[
     DataNotResumed,
     NoConnection,
     OnlyStrangers,
+    OnlyUnproved,
     ActiveRefused,
     ActiveUnreachable,
     ActiveSilent,

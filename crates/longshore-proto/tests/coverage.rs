@@ -369,7 +369,7 @@ fn protected_transfers(pairs: &mut Pairs) {
         let mut scene = tls_scene(TlsOffer::Explicit, TlsNeed::Data);
         scene.play(&[&[("send", "AUTH TLS")], LOGIN, send].concat());
         collect(scene, pairs);
-        for client in ["stays silent", "speaks clear", "breaks TLS", "comes anew"] {
+        for client in ["stays silent", "speaks clear", "breaks TLS", "comes anew", "sends others"] {
             let mut scene = tls_scene(TlsOffer::Explicit, TlsNeed::Nothing);
             scene.play(&[PROTECT, LOGIN, &[("client", client)], send].concat());
             collect(scene, pairs);

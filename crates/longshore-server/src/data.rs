@@ -183,7 +183,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The next connection; for ever none behind an active one. Cancel-safe while passive.
+    /// The next connection. There is one only where we connect: ask once. Cancel-safe while passive.
     pub(crate) async fn next(&mut self) -> Result<DataSocket, ConnectFailure> {
         match self {
             Source::Passive { standing: standing @ Some(_), reservation } => {

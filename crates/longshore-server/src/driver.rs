@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use longshore_accounts::{Rejection, Verdict};
 use longshore_net::{PeerRule, ReserveError, Urgency};
-use longshore_proto::command::Representation;
 use longshore_proto::limits::LINE_LIMIT_BYTES;
 use longshore_proto::line;
 use longshore_proto::reply::Situation;
 use longshore_proto::server::{
-    self, Connection, DataEvent, DataOp, Input, Moment, OperationId, Output, Protection, Session, StorageOp,
+    self, Connection, DataEvent, DataOp, Input, Moment, OperationId, Output, Session, StorageOp,
     StorageOutcome, Takes, TlsEvent, TransferJob,
 };
 use longshore_proto::verbs::Verb;
@@ -84,8 +83,6 @@ struct Transfer {
     cancel: Cancel,
     moved: Arc<AtomicU64>,
     markers: Markers,
-    representation: Representation,
-    protection: Protection,
     cause: Option<String>,
 }
 
@@ -408,8 +405,6 @@ impl Driver {
             deflate: self.active.config.deflate.unwrap_or_default(),
             markers: self.transfer.markers.clone(),
         };
-        self.transfer.representation = job.representation;
-        self.transfer.protection = job.protection;
         self.transfer.moving = id;
         self.transfer.running = Some(Box::pin(async move {
             (id, Arrived::Moved(transfer::run(job, *link, opened, tenant, hands).await))
@@ -443,7 +438,15 @@ impl Driver {
             server::Event::ClientNamed { name } => EventKind::ClientNamed { name },
             server::Event::Changed { verb, path, to } => EventKind::Changed { verb, path, to },
             server::Event::Ended { why } => EventKind::Ended { why },
-            server::Event::TransferEnded { verb, path, offset, bytes, situation } => {
+            server::Event::TransferEnded {
+                verb,
+                path,
+                representation,
+                protection,
+                offset,
+                bytes,
+                situation,
+            } => {
                 if situation == Situation::TransferShutdown {
                     self.shared.cut.fetch_add(1, Ordering::Relaxed);
                 }
@@ -451,8 +454,6 @@ impl Driver {
                 let began = self.transfer.opened_at.take();
                 let duration = began.map_or(Duration::ZERO, |began| began.elapsed());
                 let cause = self.transfer.cause.take();
-                let representation = self.transfer.representation;
-                let protection = self.transfer.protection;
                 EventKind::Transfer {
                     verb,
                     direction,

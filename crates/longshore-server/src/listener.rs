@@ -19,6 +19,7 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::config::TlsOffer;
 use crate::defence::Refusal;
 use crate::driver::Driver;
 use crate::events::{EventKind, SessionName};
@@ -191,6 +192,11 @@ fn greet(
     // A socket that takes no options is one whose client is gone.
     longshore_net::prepare_control(&stream).ok()?;
     let active = shared.active();
+    // Whoever connects there expects TLS: what is in clear must not be taken for it.
+    if options.tls == ListenerTls::Implicit && !matches!(active.config.tls, TlsOffer::On(_)) {
+        turn_away(&stream, peer, options, shared, &Reply::new(Situation::TlsNoCertificate));
+        return None;
+    }
     // The last sender goes when the server drains.
     let (seat, alive) = match (admit(shared, &active, &connection), alive.upgrade()) {
         (Ok(seat), Some(alive)) => (seat, alive),

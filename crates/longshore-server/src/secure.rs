@@ -53,8 +53,8 @@ enum Verdict {
     Taken(Attempt),
     /// It seems to be the client's, and may not be used.
     Refused(ConnectFailure, Option<String>),
-    /// Somebody else's, of whom the client is told nothing.
-    Stranger,
+    /// Somebody else's, of whom the client is told nothing; why, for the log.
+    Stranger(String),
 }
 
 impl Terms {
@@ -77,7 +77,7 @@ impl Terms {
     fn judge(&self, own: bool, result: Result<TlsStream<Wire>, TlsError>) -> Verdict {
         let stream = match result {
             Ok(stream) => stream,
-            Err(_) if !own => return Verdict::Stranger,
+            Err(error) if !own => return Verdict::Stranger(error.to_string()),
             Err(error) => {
                 let (failure, cause) = refusal(error);
                 return Verdict::Refused(failure, Some(cause));
@@ -89,10 +89,10 @@ impl Terms {
             }
             Some(Resumption::Fresh(fresh)) => fresh.clone(),
             // Said of every data connection whose handshake is complete.
-            None => return Verdict::Stranger,
+            None => return Verdict::Stranger(String::new()),
         };
         match self.data_session {
-            _ if !own => Verdict::Stranger,
+            _ if !own => Verdict::Stranger(fresh.to_string()),
             DataSession::Require => Verdict::Refused(ConnectFailure::NotResumed(fresh.to_string()), None),
             DataSession::Prefer => Verdict::Taken(Attempt::Unproved(Link::protected(stream), fresh)),
             DataSession::Off => Verdict::Taken(Attempt::Connected(Link::protected(stream))),
@@ -106,6 +106,9 @@ impl Terms {
 pub(crate) async fn establish(mut source: Source, own: PeerRule, terms: Terms, cancel: Cancel) -> Attempt {
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut strangers = 0_u32;
+    // What the client is told if nobody does better, and what the log is of those it is not told of.
+    let mut refused: Option<(ConnectFailure, Option<String>)> = None;
+    let mut last_stranger = None;
     let most = if terms.proves() && source.is_passive() { HANDSHAKES_AT_ONCE } else { 1 };
     loop {
         let foreign = terms.data_peer == DataPeer::AddressOrProof;
@@ -132,17 +135,28 @@ pub(crate) async fn establish(mut source: Source, own: PeerRule, terms: Terms, c
             (own, result) = completed(&mut candidates) => match terms.judge(own, result) {
                 Verdict::Taken(attempt) => return attempt,
                 // Somebody else may still be the client.
-                Verdict::Refused(..) if candidates.iter().any(|candidate| candidate.own) => {}
+                Verdict::Refused(failure, cause) if candidates.iter().any(|candidate| candidate.own) => {
+                    refused.get_or_insert((failure, cause));
+                }
                 Verdict::Refused(failure, cause) => return Attempt::Failed(failure, cause),
-                Verdict::Stranger => strangers = strangers.saturating_add(1),
+                Verdict::Stranger(why) => {
+                    strangers = strangers.saturating_add(1);
+                    last_stranger = Some(why);
+                }
             },
             () = cancel.cancelled() => {
+                if let Some((failure, cause)) = refused {
+                    return Attempt::Failed(failure, cause);
+                }
+                if candidates.iter().any(|candidate| candidate.own) {
+                    return ConnectFailure::HandshakeCancelled.into();
+                }
+                let others = u32::try_from(candidates.len()).unwrap_or(u32::MAX).saturating_add(strangers);
+                if foreign && others > 0 {
+                    return Attempt::Failed(ConnectFailure::OnlyUnproved, last_stranger);
+                }
                 let strangers = strangers.saturating_add(source.strangers());
-                return if candidates.iter().any(|candidate| candidate.own) {
-                    ConnectFailure::HandshakeCancelled.into()
-                } else {
-                    ConnectFailure::Cancelled { strangers }.into()
-                };
+                return ConnectFailure::Cancelled { strangers }.into();
             }
         }
     }

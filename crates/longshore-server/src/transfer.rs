@@ -147,7 +147,8 @@ pub(crate) async fn run(
         }
         (_, opened) => opened,
     };
-    let no_close_notify = engine.no_close_notify.then(|| engine.job.path.clone());
+    let told = engine.no_close_notify && end == End::Complete;
+    let no_close_notify = told.then(|| engine.job.path.clone());
     let kept = engine.end(end).await;
     Moved { bytes, end, cause, opened, no_close_notify, kept }
 }

@@ -70,12 +70,14 @@ pub struct TlsStream<S> {
     wire: Wire,
     /// The size of the next read.
     read_bytes: usize,
+    /// What went wrong behind the bytes that were given out last.
+    behind: Option<TlsError>,
 }
 
 impl<S: Socket> TlsStream<S> {
     /// A connection whose handshake has not begun, or has been done without a socket.
     pub fn new(connection: TlsConnection, socket: S) -> TlsStream<S> {
-        TlsStream { connection, socket, wire: Wire::default(), read_bytes: FIRST_READ_BYTES }
+        TlsStream { connection, socket, wire: Wire::default(), read_bytes: FIRST_READ_BYTES, behind: None }
     }
 
     /// Does the handshake, or the rest of it.
@@ -130,9 +132,13 @@ impl<S: Socket> TlsStream<S> {
         }
         let before = buffer.len();
         loop {
-            let taken = self.connection.take(buffer, &mut self.wire);
+            let taken = match self.behind.take() {
+                Some(error) => Err(error),
+                None => self.connection.take(buffer, &mut self.wire),
+            };
             if buffer.len() > before {
-                // An error behind it comes again with the next call.
+                // An error behind it comes with the next call.
+                self.behind = taken.err();
                 return Ok(buffer.len() - before);
             }
             self.told(taken).await?;

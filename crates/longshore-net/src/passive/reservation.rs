@@ -83,7 +83,7 @@ impl Reservation {
     }
 
     /// Lets one more connection be taken after the one that was: for whoever finds out later that it was not the right
-    /// one. Connections that came in between were closed.
+    /// one. Connections that came in between were closed, unless several may wait.
     pub fn take_another(&mut self) {
         self.listener().lock().seat(self.key).serve_again();
     }

@@ -441,6 +441,8 @@ pub enum ConnectFailure {
     HandshakeFailed(String),
     /// TLS came about, and does not prove that it is the client's, which it must; why.
     NotResumed(String),
+    /// [`DataOp::Cancel`] came, and only connections from other addresses had, none of which proved to be the client's.
+    OnlyUnproved,
 }
 
 /// How a transfer ended.
@@ -543,6 +545,10 @@ pub enum Event {
         verb: Verb,
         /// The file or directory.
         path: VirtualPath,
+        /// TYPE.
+        representation: Representation,
+        /// PROT.
+        protection: Protection,
         /// The octet it began at.
         offset: u64,
         /// Bytes moved over the data connection.

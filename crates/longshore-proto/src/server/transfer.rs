@@ -495,9 +495,18 @@ impl Transfer {
     }
 
     fn end(self: Box<Self>, session: &mut Session, reply: Reply) -> Option<Box<Transfer>> {
-        let Transfer { verb, path, offset, bytes, .. } = *self;
+        let Transfer { verb, path, offset, bytes, protection, .. } = *self;
+        let representation = session.settings.representation;
         let situation = reply.situation;
-        session.push(Output::Event(Event::TransferEnded { verb, path, offset, bytes, situation }));
+        session.push(Output::Event(Event::TransferEnded {
+            verb,
+            path,
+            representation,
+            protection,
+            offset,
+            bytes,
+            situation,
+        }));
         session.answer(verb, reply);
         None
     }
@@ -519,6 +528,7 @@ impl Transfer {
             (ConnectFailure::NotTls, _) => Situation::DataNotTls,
             (ConnectFailure::HandshakeFailed(_), _) => Situation::DataTlsFailed,
             (ConnectFailure::NotResumed(_), _) => Situation::DataNotResumed,
+            (ConnectFailure::OnlyUnproved, _) => Situation::OnlyUnproved,
             (ConnectFailure::Cancelled { strangers }, _) => match self.route {
                 Route::Active { .. } => Situation::ActiveSilent,
                 Route::Passive { .. } if *strangers > 0 => Situation::OnlyStrangers,

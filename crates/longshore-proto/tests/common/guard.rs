@@ -126,6 +126,7 @@ impl Guard {
             | Situation::DataNotTls
             | Situation::DataTlsFailed
             | Situation::DataNotResumed
+            | Situation::OnlyUnproved
             | Situation::TlsBroken
             | Situation::TlsBrokenAnew
             | Situation::UploadTlsBroken

@@ -27,7 +27,7 @@ pub struct Scene {
 /// - `closed`, `open`: the control connection
 /// - `wait` milliseconds; `urgent`, `end`, `reset`, `drain`, `shutdown`
 /// - `client` follows, stands, stays away, strangers N, refuses, is unreachable, stays silent, speaks clear,
-///   breaks TLS, comes anew, leaves (closes what stays)
+///   breaks TLS, comes anew, sends others, leaves (closes what stays)
 /// - `transfer` complete N, goes on N, reset N, stalls N, fails N, fills N, shrinks N, breaks TLS N,
 ///   without close_notify N, unexpected TLS N, cut N, malformed N, unknown page N
 /// - `marker` its text and the octets before it, in the upload that runs
@@ -206,6 +206,7 @@ fn client(words: &str) -> Client {
         ("speaks", "clear") => Client::SpeaksClear,
         ("breaks", "TLS") => Client::BreaksTls,
         ("comes", "anew") => Client::ComesAnew,
+        ("sends", "others") => Client::SendsOthers,
         _ => panic!("a client that {words}?"),
     }
 }

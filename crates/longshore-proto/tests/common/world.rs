@@ -64,6 +64,8 @@ pub enum Client {
     BreaksTls,
     /// Connects with TLS where it is wanted, of another session.
     ComesAnew,
+    /// Does not come; others do, from elsewhere, who might prove themselves and do not.
+    SendsOthers,
 }
 
 /// How the next data connection goes once it stands.

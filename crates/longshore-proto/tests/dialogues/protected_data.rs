@@ -158,6 +158,17 @@ const FAILURES: &[(&str, &str, bool)] = &[
 ];
 
 #[test]
+fn others_who_prove_nothing_are_no_firewall() {
+    let mut scene = private();
+    scene.play(ARRANGED);
+    scene.play(&[("client", "sends others"), ("send", "RETR a"), ("expect", "150"), ("wait", "30000")]);
+    scene.play(&[(
+        "expect",
+        "425 data.only-unproved Only connections from other addresses than 192.0.2.7 came to port",
+    )]);
+}
+
+#[test]
 fn tls_that_does_not_come_about_is_told_after_the_mark() {
     for (client, expected, waits) in FAILURES {
         for line in TRANSFERS {

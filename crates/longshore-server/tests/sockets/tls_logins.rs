@@ -12,7 +12,7 @@ use longshore_server::tls::{
     Authorities, CertificateFiles, CertificateSet, Certificates, ClientCertificates, Policy, ServerTls,
     Version as Minimum,
 };
-use longshore_server::{EventKind, ListenerOptions, ListenerTls, Tls, TlsOffer};
+use longshore_server::{Event, EventKind, ListenerOptions, ListenerTls, Tls, TlsOffer};
 
 use crate::common::ground::Scratch;
 use crate::common::tls::{
@@ -131,6 +131,20 @@ fn an_implicit_listener_greets_inside_tls() {
     idle.expect(Situation::Shutdown);
     idle.expect_end();
     silent.expect_end();
+}
+
+/// A reload that takes TLS away leaves nobody on a listener for TLS to whom something is said in clear.
+#[test]
+fn an_implicit_listener_without_tls_says_nothing() {
+    let server = setup().tls(REQUIRE).implicit().start();
+    server.reload(setup());
+    let mut client = Client::connect(server.added(0));
+    client.expect_end();
+    let sent_away = |event: &Event| match event.kind {
+        EventKind::SentAway { situation } => Some(situation),
+        _ => None,
+    };
+    assert_eq!(server.events().wait_for(1, sent_away), [Situation::TlsNoCertificate]);
 }
 
 #[test]

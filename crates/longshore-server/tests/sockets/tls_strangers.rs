@@ -465,3 +465,25 @@ fn a_stranger_on_a_shared_port() {
         }
     }
 }
+
+/// What the client is told is its own fault, not that of a connection which stands beside its own and says nothing.
+#[test]
+fn a_client_that_does_not_resume_beside_a_silent_stranger() {
+    let server = setup().tls(REQUIRE).on_one_thread().start();
+    for version in VERSIONS {
+        let (own, fresh) = (client(version), client(version));
+        let mut client = server.secured_with(&own);
+        let to = client.passive();
+        let silent = stranger(Trick::Silent, HERE, to);
+        let mut data = Data::connect(to).protected(Some(&fresh));
+        client.command("STOR new", 125);
+        // Its handshake is over, and it is not what it must be.
+        data.expect_end();
+        client.command("NOOP", 200);
+        server.advance(Duration::from_secs(31));
+        client.expect(Situation::DataNotResumed);
+        check_stranger(silent);
+        client.command("SIZE new", Situation::NotFound);
+        client.quit();
+    }
+}

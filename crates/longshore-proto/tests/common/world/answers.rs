@@ -6,7 +6,7 @@
 use longshore_path::VirtualPath;
 use longshore_proto::server::{
     ConnectFailure, Credential, DataEvent, End, Input, ListingFormat, LoginOutcome, OperationId, Plan,
-    Protection, StorageOutcome, TlsEvent, TransferJob,
+    Protection, Route, StorageOutcome, TlsEvent, TransferJob,
 };
 use longshore_proto::transmission::{Form, Marker};
 use longshore_proto::verbs::Direction;
@@ -171,6 +171,12 @@ impl World {
                     Client::ComesAnew => {
                         tls_fails(ConnectFailure::NotResumed("it began a new session".to_owned()))
                     }
+                    Client::SendsOthers => match (channel.route, channel.protection) {
+                        (Route::Passive { .. }, Protection::Private) => {
+                            DataEvent::NotEstablished(ConnectFailure::OnlyUnproved)
+                        }
+                        _ => DataEvent::NotEstablished(ConnectFailure::Cancelled { strangers: 2 }),
+                    },
                     Client::StaysAway { strangers } => {
                         DataEvent::NotEstablished(ConnectFailure::Cancelled { strangers })
                     }
