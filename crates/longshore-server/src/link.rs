@@ -78,6 +78,13 @@ impl Link {
         Link { channel: Channel::Tls(Box::new(stream)), unread: Vec::new() }
     }
 
+    /// Gives back the memory of the transfer that is over: the next one may be long in coming.
+    pub(crate) fn rest(&mut self) {
+        if let Channel::Tls(stream) = &mut self.channel {
+            stream.release();
+        }
+    }
+
     /// Leaves bytes that were read to the next transfer.
     pub(crate) fn unread(&mut self, bytes: Vec<u8>) {
         self.unread = bytes;

@@ -174,6 +174,7 @@ impl Engine {
     /// Both sides learn that the other has everything: by the end of the data connection, unless it stays.
     async fn end(mut self, end: End) -> Option<Link> {
         if end == End::Complete && form(&self.job).keeps_connection() {
+            self.link.rest();
             return Some(self.link);
         }
         let says_so = self.job.direction == Direction::Send || self.link.clear().is_none();
