@@ -61,7 +61,7 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     let (listeners, endpoints) = listeners(sockets, &settings, &source.arguments)?;
     let user = settings.server.user.as_deref();
     let identity = user.map(|user| Identity::find(user, settings.server.group.as_deref())).transpose()?;
-    let surroundings = Surroundings::new(&settings, &listeners.addresses(), identity.as_ref());
+    let surroundings = Surroundings::new(&settings, &endpoints, identity.as_ref());
     // Keys are often for root alone.
     let prepared = Prepared::read(&settings.tls, &surroundings, None, SystemTime::now())?;
     let mut notes = Vec::new();

@@ -22,9 +22,9 @@ use longshore_server::tls::{
     Authorities, CertificateError, CertificateFiles, CertificateInfo, CertificateSet, Certificates,
     ClientCertificates, Policy, ServerTls,
 };
-use longshore_server::{Tls, TlsOffer};
+use longshore_server::{ListenerTls, Tls, TlsOffer};
 
-use crate::config::{self, Clients, Settings};
+use crate::config::{self, Clients, Listener, Settings};
 use crate::limits::{CERTIFICATE_WARNING, CERTIFICATE_WARNING_INTERVAL};
 use crate::privileges::Identity;
 use crate::{Failure, state};
@@ -78,21 +78,21 @@ pub(crate) struct Looked {
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     place: Place,
+    /// An address that is listened to for TLS from the first byte on.
+    implicit: Option<SocketAddr>,
 }
 
 impl Surroundings {
-    /// `owner` is whom root becomes.
-    pub(crate) fn new(
-        settings: &Settings,
-        addresses: &[SocketAddr],
-        owner: Option<&Identity>,
-    ) -> Surroundings {
+    /// `endpoints` are those that are listened to until the end; `owner` is whom root becomes.
+    pub(crate) fn new(settings: &Settings, endpoints: &[Listener], owner: Option<&Identity>) -> Surroundings {
+        let addresses: Vec<SocketAddr> = endpoints.iter().map(|endpoint| endpoint.address).collect();
+        let implicit = endpoints.iter().find(|endpoint| endpoint.options.tls == ListenerTls::Implicit);
         let place = Place {
             directory: state::directory(settings.server.state_directory.as_deref()),
             owner: owner.map(|owner| (owner.user, owner.group)),
-            names: own_names(addresses, settings),
+            names: own_names(&addresses, settings),
         };
-        Surroundings { place }
+        Surroundings { place, implicit: implicit.map(|endpoint| endpoint.address) }
     }
 }
 
@@ -106,7 +106,12 @@ impl Prepared {
         now: SystemTime,
     ) -> Result<Option<Prepared>, Failure> {
         if !settings.offer {
-            return Ok(None);
+            return surroundings.implicit.map_or(Ok(None), |address| {
+                Err(Failure::new(format!(
+                    "tls.offer is false, and {address} is listened to for TLS from the first byte on: \
+                     to listen there no more takes a restart"
+                )))
+            });
         }
         let mut wrong = Vec::new();
         let mut notes = Vec::new();

@@ -241,6 +241,26 @@ fn settings_of_tls_are_reloaded() {
     server.wait_for("self-signed certificate: CN=");
 }
 
+#[test]
+fn what_is_listened_to_for_tls_at_once_keeps_its_tls() {
+    let directory = Directory::new("implicit");
+    Pair::make("28470-28471").put(&directory);
+    let implicit = "[[listener]]\naddress = \"127.0.0.2:0\"\ntls = \"implicit\"";
+    let file = configuration(&directory, "28472-28475", implicit);
+    let mut server = Server::start_with(&["--config", &file]);
+    // The settings alone are in order.
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let text = text.replace(implicit, "").replace("[tls]", "[tls]\noffer = false");
+    std::fs::write(&file, text).expect("it is ours");
+    let (said, complaint, succeeded) = run(&["check", &file], "");
+    assert!(succeeded, "{said}{complaint}");
+    server.signal("HUP");
+    server.wait_for("reload refused");
+    server.wait_for("tls.offer is false, and 127.0.0.2:");
+    let (log, ended_well) = server.interrupt();
+    assert!(ended_well && !log.contains("takes a restart: the one before"), "{log}");
+}
+
 /// Whether a test may become somebody else.
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)

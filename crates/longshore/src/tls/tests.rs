@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use longshore_accounts::TlsNeed;
-use longshore_server::TlsOffer;
 use longshore_server::tls::{CertificateFiles, self_signed};
+use longshore_server::{ListenerTls, TlsOffer};
 
 use super::own::Own;
 use super::{InForce, Origin, Prepared, Surroundings, check};
 use crate::Failure;
-use crate::config::{self, Clients, Settings};
+use crate::config::{self, Clients, Listener, Settings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -71,7 +71,8 @@ impl Drop for Ground {
 }
 
 fn surroundings(settings: &Settings) -> Surroundings {
-    Surroundings::new(settings, &[([192, 0, 2, 1], 21).into()], None)
+    let endpoint = Listener::new(([192, 0, 2, 1], 21).into(), ListenerTls::Explicit);
+    Surroundings::new(settings, &[endpoint], None)
 }
 
 fn take(settings: &Settings, now: SystemTime) -> Result<Own, Failure> {
