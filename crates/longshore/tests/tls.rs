@@ -302,6 +302,60 @@ fn a_key_for_root_alone_is_read_before_root_is_given_up() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "whoever reads the results must know")]
+fn the_certificate_of_its_own_stays_when_root_is_given_up() {
+    if !is_root() {
+        eprintln!("not run: only root can become another user");
+        return;
+    }
+    let directory = Directory::new("given");
+    let launch = |rest: &str| {
+        let file = configuration(&directory, "28476-28479", rest);
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        std::fs::write(&file, text.split("[tls]").next().expect("a part")).expect("it is ours");
+        let mut command = serve(&["--config", &file]);
+        command.env(STATE, directory.file("state"));
+        command
+    };
+    // Made when root served.
+    let first = fingerprint(&Server::launch(launch("")).announcement);
+    let mut server = Server::launch(launch("user = \"nobody\""));
+    assert_eq!(fingerprint(&server.announcement), first);
+    let (state, own) = (directory.file("state"), directory.file("state/self-signed.pem"));
+    let nobody = std::fs::metadata(&own).expect("it is there").uid();
+    assert_ne!(nobody, 0);
+    for (what, mode) in [(&own, 0o600), (&state, 0o700)] {
+        std::os::unix::fs::chown(what, Some(0), Some(0)).expect("root may");
+        std::fs::set_permissions(what, PermissionsExt::from_mode(mode)).expect("root may");
+        server.signal("HUP");
+        server.wait_for("reloaded: ");
+        let told = server.wait_for("self-signed.pem: cannot be read");
+        assert!(told.contains("goes on being used"), "{told}");
+    }
+    drop(server);
+    // What was root's alone is given again, the directory too.
+    let server = Server::launch(launch("user = \"nobody\""));
+    assert_eq!(fingerprint(&server.announcement), first);
+    drop(server);
+
+    // Whoever serves puts a link there to what only root can read.
+    let secret = directory.file("secret.pem");
+    std::fs::copy(&own, &secret).expect("a copy");
+    std::os::unix::fs::chown(&secret, Some(0), Some(0)).expect("root may");
+    std::fs::remove_file(&own).expect("root may");
+    for (linked, words) in [(false, "it is a link"), (true, "cannot be read")] {
+        if linked { std::fs::hard_link(&secret, &own) } else { std::os::unix::fs::symlink(&secret, &own) }
+            .expect("root may");
+        std::os::unix::fs::lchown(&state, Some(nobody), None).expect("root may");
+        let output = launch("user = \"nobody\"").output().expect("it starts");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && complaint.contains(words), "{complaint}");
+        assert_eq!(std::fs::metadata(&secret).expect("it is there").uid(), 0);
+        std::fs::remove_file(&own).expect("root may");
+    }
+}
+
+#[test]
 fn a_socket_that_is_called_ftps_is_for_tls_at_once() {
     let directory = Directory::new("handed");
     let root = directory.path().to_str().expect("directories of tests are ASCII");
