@@ -42,6 +42,7 @@ fn the_lftp_lines_open_a_session_that_may_write() {
         command.arg("-B").arg(script).args([&line, "assword:", PASSWORD, "> ", &put]);
         command.env("HOME", server.clients()).env("LFTP_HOME", server.clients()).env("TERM", "dumb");
         let finished = run(&mut command, BOUND).succeeded();
+        assert!(!finished.says("Fatal"), "{finished}");
         let sent = server.served().join("sent");
         assert_eq!(fs::read(&sent).ok().as_deref(), Some(&b"by hand"[..]), "{finished}");
         fs::remove_file(sent).expect("it is there");

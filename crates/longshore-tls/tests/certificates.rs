@@ -177,7 +177,10 @@ fn files_that_are_not_there() {
             missing.display()
         )
     );
-    assert!(load(&folder.0, &chain).expect_err("a folder").contains("Is a directory"));
+    assert!(load(&folder.0, &chain).expect_err("a folder").contains("no regular file"));
+    let pipe = folder.0.join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).expect("a pipe");
+    assert!(load(&pipe, &chain).expect_err("a pipe").contains("no regular file"));
     let none = CertificateSet::load(&[], now()).expect_err("nothing to serve");
     assert_eq!(none.to_string(), "TLS needs a certificate, and none is named");
 }

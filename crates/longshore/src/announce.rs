@@ -150,14 +150,29 @@ impl Announcement<'_> {
         let user = match &self.accounts {
             Accounts::Writer { name, password } => {
                 let password = password.map(|password| format!(",{password}")).unwrap_or_default();
-                format!("-u {}{password} ", shell_word(name))
+                Some(format!("{name}{password}"))
             }
-            Accounts::Reader { name } => format!("-u {} ", shell_word(name)),
-            Accounts::Configured(_) => "-u NAME ".to_owned(),
-            Accounts::None => String::new(),
+            Accounts::Reader { name } => Some((*name).to_owned()),
+            Accounts::Configured(_) => Some("NAME".to_owned()),
+            Accounts::None => None,
         };
-        let rest = protected.map(|protected| protected.lftp()).or(clear);
-        commands.extend(rest.map(|rest| format!("lftp {user}{rest}")));
+        let user = user.as_deref();
+        let plain = |url: &str| {
+            let user = user.map(|user| format!("-u {} ", shell_word(user))).unwrap_or_default();
+            format!("lftp {user}{url}")
+        };
+        commands.extend(match protected {
+            Some(protected) => match protected.lftp_trust() {
+                Some(trust) => {
+                    let user = user.map(|user| format!("-u {} ", lftp_word(user))).unwrap_or_default();
+                    // What -e says comes after an address of the command line was opened.
+                    let commands = format!("{trust}; open {user}{}", protected.url);
+                    Some(format!("lftp -e {}", shell_word(&commands)))
+                }
+                None => Some(plain(&protected.url)),
+            },
+            None => clear.as_deref().map(plain),
+        });
         commands
     }
 }
@@ -202,17 +217,12 @@ impl<'a> Protected<'a> {
         format!("curl {required}{trust}{}", self.url)
     }
 
-    /// All behind the user.
-    fn lftp(&self) -> String {
-        let url = &self.url;
+    /// What lftp has to be told before it opens anything.
+    fn lftp_trust(&self) -> Option<String> {
         match self.trust {
-            Trust::Known => url.clone(),
-            Trust::By(file) => {
-                let file = file.to_string_lossy();
-                let file = if is_plain(&file) { file.into_owned() } else { format!("\"{file}\"") };
-                format!("-e {} {url}", shell_word(&format!("set ssl:ca-file {file}")))
-            }
-            Trust::Blind => format!("-e 'set ssl:verify-certificate no' {url}"),
+            Trust::Known => None,
+            Trust::By(file) => Some(format!("set ssl:ca-file {}", lftp_word(&file.to_string_lossy()))),
+            Trust::Blind => Some("set ssl:verify-certificate no".to_owned()),
         }
     }
 }
@@ -231,11 +241,19 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn is_plain(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@/".contains(&byte))
+    word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@/,".contains(&byte))
 }
 
 fn shell_word(word: &str) -> String {
     if is_plain(word) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// As lftp(1) reads words: a backslash keeps the letter behind it.
+fn lftp_word(word: &str) -> String {
+    if is_plain(word) {
+        return word.to_owned();
+    }
+    format!("\"{}\"", word.replace('\\', r"\\").replace('"', r#"\""#))
 }
 
 #[cfg(test)]
@@ -349,7 +367,7 @@ mod tests {
                 "note       other machines need TLS to log in with a password",
                 "curl --ssl-reqd --cacert /var/lib/longshore/certificate.pem ftp://127.0.0.1:21/",
                 "curl ftp://127.0.0.1:21/",
-                "lftp -u a -e 'set ssl:ca-file /var/lib/longshore/certificate.pem' ftp://127.0.0.1:21/",
+                "lftp -e 'set ssl:ca-file /var/lib/longshore/certificate.pem; open -u a ftp://127.0.0.1:21/'",
             ],
         );
         let blind = Certificate { copy: None, need: TlsNeed::Login, ..own };
@@ -361,7 +379,7 @@ mod tests {
             &[
                 "tls        required, with a self-signed certificate; its SHA-256 is",
                 "curl -k ftps://192.0.2.1:990/",
-                "lftp -u a -e 'set ssl:verify-certificate no' ftps://192.0.2.1:990/",
+                "lftp -e 'set ssl:verify-certificate no; open -u a ftps://192.0.2.1:990/'",
             ],
         );
         let configured = Certificate { own: false, host: Some("ftp.example".to_owned()), ..blind };
@@ -380,7 +398,7 @@ mod tests {
             Announcement { certificate: Some(&spaced), ..announcement(&addresses, writer()) },
             &[
                 "curl --ssl-reqd --cacert '/a b/c.pem' ftp://127.0.0.1:2121/",
-                "lftp -u a -e 'set ssl:ca-file \"/a b/c.pem\"' ftp://127.0.0.1:2121/",
+                "lftp -e 'set ssl:ca-file \"/a b/c.pem\"; open -u a ftp://127.0.0.1:2121/'",
             ],
         );
     }

@@ -33,7 +33,7 @@ pub(crate) fn check(file: &Path) -> Result<(), Failure> {
     let listen: Vec<SocketAddr> = settings.server.listen.iter().map(|listener| listener.address).collect();
     wrong.extend(addresses(&listen)?);
     wrong.extend(log_files(&settings, &servant));
-    let tls = tls::check(&settings, |file| servant.may(file, Access::READ_OK), SystemTime::now());
+    let tls = tls::check(&settings, |file, access| servant.may(file, access), SystemTime::now());
     wrong.extend(tls.wrong);
     for warning in warnings(&settings, &servant).into_iter().chain(tls.warnings) {
         log::print(&format!("{}: warning: {warning}\n", file.display()));

@@ -32,6 +32,8 @@ pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * DAY_SECONDS);
 pub const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_secs(DAY_SECONDS);
 /// How long the certificate of the server's own must be valid at the start; one that is not is made anew.
 pub const OWN_CERTIFICATE_LEFT: Duration = Duration::from_secs(30 * DAY_SECONDS);
+/// How much of the file it is kept in is read to copy the certificate out of it.
+pub const OWN_FILE_LIMIT_BYTES: u64 = 1024 * 1024;
 /// The mode of a directory that is made for it; the process's umask is taken from it.
 pub const STATE_DIRECTORY_MODE: u32 = 0o755;
 

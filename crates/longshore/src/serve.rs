@@ -24,7 +24,7 @@ use crate::manager::Socket;
 use crate::privileges::Identity;
 use crate::source::Source;
 use crate::stores::{Stores, tree_name};
-use crate::tls::{InForce, Origin, Prepared, Surroundings};
+use crate::tls::{InForce, Named, Origin, Prepared, Surroundings};
 use crate::{Failure, cli, manager, password, ports};
 
 /// The account that may write, where none is named.
@@ -61,15 +61,20 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     let (listeners, endpoints) = listeners(sockets, &settings, &source.arguments)?;
     let user = settings.server.user.as_deref();
     let identity = user.map(|user| Identity::find(user, settings.server.group.as_deref())).transpose()?;
-    let surroundings = Surroundings::new(&settings, &listeners.addresses(), identity.as_ref());
+    let surroundings = Surroundings::new(&settings, &endpoints, identity.as_ref());
     // Keys are often for root alone.
-    let prepared = Prepared::read(&settings.tls, &surroundings, None, SystemTime::now())?;
+    let now = SystemTime::now();
+    let named = Named::read(&settings.tls, &surroundings, None, now)?;
     let mut notes = Vec::new();
     if let (Some(identity), Some(user)) = (identity, user) {
+        if named.as_ref().is_some_and(Named::needs_own) {
+            surroundings.give();
+        }
         identity.assume()?;
         notes.extend(unreadable_file(&source, user));
     }
     // From here on as the user who serves.
+    let prepared = named.map(|named| named.complete(&surroundings, None, now)).transpose()?;
     let (stores, trees) = Stores::default().open(&settings)?;
     let log = Log::start(Opened::open(&settings.log)?);
     // Asked for before anything is announced: a Ctrl-C from now on ends the server in order.

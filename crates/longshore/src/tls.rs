@@ -10,22 +10,21 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use longshore_server::tls::{
     Authorities, CertificateError, CertificateFiles, CertificateInfo, CertificateSet, Certificates,
     ClientCertificates, Policy, ServerTls,
 };
-use longshore_server::{Tls, TlsOffer};
+use longshore_server::{ListenerTls, Tls, TlsOffer};
 
-use crate::config::{self, Clients, Settings};
-use crate::limits::{CERTIFICATE_WARNING, CERTIFICATE_WARNING_INTERVAL};
+use crate::config::{self, Clients, Listener, Settings};
+use crate::limits::{CERTIFICATE_WARNING, CERTIFICATE_WARNING_INTERVAL, OWN_CERTIFICATE_LEFT};
 use crate::privileges::Identity;
 use crate::{Failure, state};
 pub(crate) use check::check;
@@ -55,6 +54,26 @@ pub(crate) enum Origin {
     InMemory,
 }
 
+/// What the settings name, read.
+#[derive(Debug)]
+pub(crate) struct Named {
+    settings: config::Tls,
+    /// `None` where they name no certificate.
+    read: Option<Read>,
+    authorities: Option<(Authorities, Watch)>,
+    notes: Vec<String>,
+}
+
+/// Certificates and where they are from.
+#[derive(Debug)]
+struct Read {
+    /// Without them, those in force go on.
+    set: Option<CertificateSet>,
+    origin: Origin,
+    /// Begun before they were read.
+    watch: Watch,
+}
+
 /// What was read, and is not in force yet.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -78,21 +97,87 @@ pub(crate) struct Looked {
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     place: Place,
+    /// An address that is listened to for TLS from the first byte on.
+    implicit: Option<SocketAddr>,
 }
 
 impl Surroundings {
-    /// `owner` is whom root becomes.
-    pub(crate) fn new(
-        settings: &Settings,
-        addresses: &[SocketAddr],
-        owner: Option<&Identity>,
-    ) -> Surroundings {
+    /// `endpoints` are those that are listened to until the end; `owner` is whom root becomes.
+    pub(crate) fn new(settings: &Settings, endpoints: &[Listener], owner: Option<&Identity>) -> Surroundings {
+        let addresses: Vec<SocketAddr> = endpoints.iter().map(|endpoint| endpoint.address).collect();
+        let implicit = endpoints.iter().find(|endpoint| endpoint.options.tls == ListenerTls::Implicit);
         let place = Place {
             directory: state::directory(settings.server.state_directory.as_deref()),
             owner: owner.map(|owner| (owner.user, owner.group)),
-            names: own_names(addresses, settings),
+            names: own_names(&addresses, settings),
         };
-        Surroundings { place }
+        Surroundings { place, implicit: implicit.map(|endpoint| endpoint.address) }
+    }
+
+    /// Makes the place of the server's own certificate, as root and for whom root becomes.
+    pub(crate) fn give(&self) {
+        self.place.give();
+    }
+}
+
+impl Named {
+    /// Reads the files that the settings name, which may be for root alone; `None` where they want no TLS.
+    pub(crate) fn read(
+        settings: &config::Tls,
+        surroundings: &Surroundings,
+        before: Option<&InForce>,
+        now: SystemTime,
+    ) -> Result<Option<Named>, Failure> {
+        if !settings.offer {
+            return surroundings.implicit.map_or(Ok(None), |address| {
+                Err(Failure::new(format!(
+                    "tls.offer is false, and {address} is listened to for TLS from the first byte on: \
+                     to listen there no more takes a restart"
+                )))
+            });
+        }
+        let (mut wrong, mut notes) = (Vec::new(), Vec::new());
+        let files = &settings.certificates;
+        let chains = Watch::begin(files_of(files));
+        let read =
+            (!files.is_empty()).then(|| configured(files, before, now, &mut notes, &mut wrong)).flatten();
+        let authorities = authorities(settings, before, &mut notes, &mut wrong);
+        if !wrong.is_empty() {
+            return Err(
+                Failure::new(wrong.join("\n")).hint("`longshore check FILE` looks at them without serving")
+            );
+        }
+        let read = read.map(|(set, origin)| Read { set, origin, watch: chains });
+        Ok(Some(Named { settings: settings.clone(), read, authorities, notes }))
+    }
+
+    /// Whether the server needs a certificate of its own, which only whoever serves reads and makes.
+    pub(crate) fn needs_own(&self) -> bool {
+        self.read.is_none()
+    }
+
+    /// Adds what the settings do not name. Nothing is opened as root but where root serves.
+    pub(crate) fn complete(
+        self,
+        surroundings: &Surroundings,
+        before: Option<&InForce>,
+        now: SystemTime,
+    ) -> Result<Prepared, Failure> {
+        let Named { settings, read, authorities, mut notes } = self;
+        let read = match read {
+            Some(read) => read,
+            None => own(&surroundings.place, before, now, &mut notes)?,
+        };
+        let Read { set, origin, watch: chains } = read;
+        notes.extend(set.iter().flat_map(|set| warnings(set, &origin, now)));
+        let (certificates, pending) = match (before, set) {
+            (None, Some(set)) => (Arc::new(Certificates::new(set)), None),
+            (Some(before), set) => (before.certificates.clone(), set),
+            (None, None) => return Err(Failure::new("TLS needs a certificate, and there is none")),
+        };
+        let in_force = InForce { settings, certificates, origin, chains, authorities, warned: now };
+        let offer = in_force.offer()?;
+        Ok(Prepared { in_force, pending, offer, notes })
     }
 }
 
@@ -105,38 +190,8 @@ impl Prepared {
         before: Option<&InForce>,
         now: SystemTime,
     ) -> Result<Option<Prepared>, Failure> {
-        if !settings.offer {
-            return Ok(None);
-        }
-        let mut wrong = Vec::new();
-        let mut notes = Vec::new();
-        let chains = Watch::begin(files_of(&settings.certificates));
-        let read = if settings.certificates.is_empty() {
-            own(surroundings, before, now, &mut notes)?
-        } else {
-            configured(&settings.certificates, before, now, &mut notes, &mut wrong)
-        };
-        let authorities = authorities(settings, before, &mut notes, &mut wrong);
-        let (Some((set, origin)), true) = (read, wrong.is_empty()) else {
-            return Err(
-                Failure::new(wrong.join("\n")).hint("`longshore check FILE` looks at them without serving")
-            );
-        };
-        let chains = match &origin {
-            Origin::Configured(_) => chains,
-            Origin::Kept { file, .. } => Watch::begin(vec![file.clone()]),
-            Origin::InMemory => Watch::begin(Vec::new()),
-        };
-        notes.extend(set.iter().flat_map(|set| warnings(set, now)));
-        let (certificates, pending) = match (before, set) {
-            (None, Some(set)) => (Arc::new(Certificates::new(set)), None),
-            (Some(before), set) => (before.certificates.clone(), set),
-            (None, None) => return Err(Failure::new("TLS needs a certificate, and there is none")),
-        };
-        let in_force =
-            InForce { settings: settings.clone(), certificates, origin, chains, authorities, warned: now };
-        let offer = in_force.offer()?;
-        Ok(Some(Prepared { in_force, pending, offer, notes }))
+        let named = Named::read(settings, surroundings, before, now)?;
+        named.map(|named| named.complete(surroundings, before, now)).transpose()
     }
 
     /// What new sessions are to be offered.
@@ -155,6 +210,11 @@ impl Prepared {
 }
 
 impl InForce {
+    /// Whether a certificate in use is valid for less than that.
+    fn ends_within(&self, left: Duration, now: SystemTime) -> bool {
+        self.infos().iter().any(|info| info.not_after.duration_since(now).map_or(true, |valid| valid < left))
+    }
+
     /// The certificates in use, the default first.
     pub(crate) fn infos(&self) -> Vec<CertificateInfo> {
         self.certificates.current().infos().cloned().collect()
@@ -177,7 +237,7 @@ impl InForce {
     pub(crate) fn unreadable(&self, user: &str) -> Vec<String> {
         let authorities = self.authorities.iter().flat_map(|(_, watch)| watch.files());
         let files = self.chains.files().iter().chain(authorities);
-        let refused = files.filter_map(|file| Some((file, File::open(file).err()?)));
+        let refused = files.filter_map(|file| Some((file, own::open_to_read(file).err()?)));
         refused
             .map(|(file, error)| {
                 let file = file.display();
@@ -193,7 +253,7 @@ impl InForce {
         self.look_at_authorities(&mut looked);
         if now.duration_since(self.warned).is_ok_and(|since| since >= CERTIFICATE_WARNING_INTERVAL) {
             self.warned = now;
-            looked.notes.extend(warnings(&self.certificates.current(), now));
+            looked.notes.extend(warnings(&self.certificates.current(), &self.origin, now));
         }
         looked
     }
@@ -216,8 +276,11 @@ impl InForce {
                 if new.is_empty() && again {
                     looked.notes.push("certificates: the files are in order again".to_owned());
                 }
-                looked.notes.extend(warnings(&set, now));
+                looked.notes.extend(warnings(&set, &self.origin, now));
                 self.certificates.exchange(set);
+                if let Origin::Kept { file, public } = &mut self.origin {
+                    *public = own::publish(file).map_err(|why| looked.notes.push(why)).ok();
+                }
             }
             Found::Bad(error) => {
                 looked.notes.push(format!("{error}; the certificate before goes on being used"));
@@ -264,16 +327,13 @@ impl InForce {
     }
 }
 
-/// Certificates and where they are from; without the former, those in force go on.
-type Read = (Option<CertificateSet>, Origin);
-
 fn configured(
     files: &[CertificateFiles],
     before: Option<&InForce>,
     now: SystemTime,
     notes: &mut Vec<String>,
     wrong: &mut Vec<String>,
-) -> Option<Read> {
+) -> Option<(Option<CertificateSet>, Origin)> {
     let origin = Origin::Configured(files.to_vec());
     let error = match CertificateSet::load(files, now) {
         Ok(set) => return Some((Some(set), origin)),
@@ -298,24 +358,44 @@ fn mistakes(files: &[CertificateFiles], now: SystemTime) -> Vec<String> {
 }
 
 fn own(
-    surroundings: &Surroundings,
+    place: &Place,
     before: Option<&InForce>,
     now: SystemTime,
     notes: &mut Vec<String>,
-) -> Result<Option<Read>, Failure> {
-    let place = &surroundings.place;
-    // What was never kept would be another one.
-    if before.is_some_and(|before| before.origin == Origin::InMemory) {
-        return Ok(Some((None, Origin::InMemory)));
+) -> Result<Read, Failure> {
+    let before = before.filter(|before| !matches!(before.origin, Origin::Configured(_)));
+    let keep = |before: &InForce| {
+        let (origin, watch) = (before.origin.clone(), Watch::begin(before.chains.files().to_vec()));
+        Read { set: None, origin, watch }
+    };
+    if let Some(before) = before {
+        let kept = place.file().filter(|_| before.origin != Origin::InMemory);
+        match kept.map(|file| (own::open_regular(&file).err(), file)) {
+            // What was never kept would be another one.
+            None if !before.ends_within(OWN_CERTIFICATE_LEFT, now) => return Ok(keep(before)),
+            // For root alone, perhaps, who is gone.
+            Some((Some(error), file)) if error.kind() == ErrorKind::PermissionDenied => {
+                let file = file.display();
+                notes.push(format!(
+                    "{file}: cannot be read: {error}; the certificate before goes on being used"
+                ));
+                return Ok(keep(before));
+            }
+            _ => {}
+        }
     }
     let mut own = place.take(now)?;
-    place.publish(&mut own);
     notes.append(&mut own.notes);
-    let origin = match own.file {
-        Some(file) => Origin::Kept { file, public: own.public },
-        None => Origin::InMemory,
+    let origin = match (own.file, before) {
+        (Some(file), _) => Origin::Kept { file, public: own.public },
+        // A good one is in use, and one made now would be forgotten too.
+        (None, Some(before)) if !before.ends_within(OWN_CERTIFICATE_LEFT, now) => {
+            notes.push("the certificate before goes on being used".to_owned());
+            return Ok(keep(before));
+        }
+        (None, _) => Origin::InMemory,
     };
-    Ok(Some((Some(own.set), origin)))
+    Ok(Read { set: Some(own.set), origin, watch: own.watch })
 }
 
 fn authorities(
@@ -359,14 +439,18 @@ fn files_of(certificates: &[CertificateFiles]) -> Vec<PathBuf> {
 }
 
 /// What to think about: what `longshore-tls` has found, and certificates that end soon.
-fn warnings(set: &CertificateSet, now: SystemTime) -> Vec<String> {
+fn warnings(set: &CertificateSet, origin: &Origin, now: SystemTime) -> Vec<String> {
+    let remedy = match origin {
+        Origin::Configured(_) => "renew it",
+        Origin::Kept { .. } | Origin::InMemory => "restart or reload longshore, which makes another",
+    };
     let mut warnings: Vec<String> = set.warnings().iter().map(ToString::to_string).collect();
     for info in set.infos() {
         let Ok(left) = info.not_after.duration_since(now) else {
             // It may have been valid when it was read.
             let told = format!("{}: the certificate was valid until", shown(info));
             if !warnings.iter().any(|warning| warning.starts_with(&told)) {
-                warnings.push(format!("{told} {}; clients will refuse it: renew it", day(info.not_after)));
+                warnings.push(format!("{told} {}; clients will refuse it: {remedy}", day(info.not_after)));
             }
             continue;
         };
@@ -374,7 +458,7 @@ fn warnings(set: &CertificateSet, now: SystemTime) -> Vec<String> {
             let days = left.as_secs() / 86_400;
             let (file, until) = (shown(info), day(info.not_after));
             warnings
-                .push(format!("{file}: the certificate is valid until {until}, {days} days more: renew it"));
+                .push(format!("{file}: the certificate is valid until {until}, {days} days more: {remedy}"));
         }
     }
     warnings

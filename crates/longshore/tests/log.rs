@@ -31,7 +31,7 @@ fn every_event_is_one_object() {
     let root = directory.path().to_str().expect("directories of tests are ASCII");
     let arguments = [root, "--user", USER, "--listen", "127.0.0.1:0", "--passive-ports", "28300-28319"];
     let server = Server::launch(serve_json(&arguments));
-    assert!(server.announcement.contains("lftp -u writer "), "people are told on standard error");
+    assert!(server.announcement.contains("open -u writer "), "people are told on standard error");
     let mut client = server.connect();
     client.log_in("nobody", "hunter2", 530);
     client.login();

@@ -76,7 +76,7 @@ fn without_a_name_the_password_is_made_and_printed_once() {
     };
     let address = word("ftp://", '/').parse().expect("an address");
     let password = word("password ", ' ');
-    assert_eq!(word("lftp -u longshore,", ' '), password, "the line to paste has the same password");
+    assert_eq!(word("open -u longshore,", ' '), password, "the line to paste has the same password");
     let mut client = common::Client::connect(address);
     client.log_in("longshore", &password, 230);
     client.say("MKD x", 257);

@@ -241,6 +241,26 @@ fn settings_of_tls_are_reloaded() {
     server.wait_for("self-signed certificate: CN=");
 }
 
+#[test]
+fn what_is_listened_to_for_tls_at_once_keeps_its_tls() {
+    let directory = Directory::new("implicit");
+    Pair::make("28470-28471").put(&directory);
+    let implicit = "[[listener]]\naddress = \"127.0.0.2:0\"\ntls = \"implicit\"";
+    let file = configuration(&directory, "28472-28475", implicit);
+    let mut server = Server::start_with(&["--config", &file]);
+    // The settings alone are in order.
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let text = text.replace(implicit, "").replace("[tls]", "[tls]\noffer = false");
+    std::fs::write(&file, text).expect("it is ours");
+    let (said, complaint, succeeded) = run(&["check", &file], "");
+    assert!(succeeded, "{said}{complaint}");
+    server.signal("HUP");
+    server.wait_for("reload refused");
+    server.wait_for("tls.offer is false, and 127.0.0.2:");
+    let (log, ended_well) = server.interrupt();
+    assert!(ended_well && !log.contains("takes a restart: the one before"), "{log}");
+}
+
 /// Whether a test may become somebody else.
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
@@ -279,6 +299,60 @@ fn a_key_for_root_alone_is_read_before_root_is_given_up() {
     assert!(!server.announcement.contains("cannot be read"), "{}", server.announcement);
     let owner = |name: &str| std::fs::metadata(directory.file(name)).expect("it is there").uid();
     assert!(owner("state") != 0 && owner("state/self-signed.pem") == owner("state"));
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "whoever reads the results must know")]
+fn the_certificate_of_its_own_stays_when_root_is_given_up() {
+    if !is_root() {
+        eprintln!("not run: only root can become another user");
+        return;
+    }
+    let directory = Directory::new("given");
+    let launch = |rest: &str| {
+        let file = configuration(&directory, "28476-28479", rest);
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        std::fs::write(&file, text.split("[tls]").next().expect("a part")).expect("it is ours");
+        let mut command = serve(&["--config", &file]);
+        command.env(STATE, directory.file("state"));
+        command
+    };
+    // Made when root served.
+    let first = fingerprint(&Server::launch(launch("")).announcement);
+    let mut server = Server::launch(launch("user = \"nobody\""));
+    assert_eq!(fingerprint(&server.announcement), first);
+    let (state, own) = (directory.file("state"), directory.file("state/self-signed.pem"));
+    let nobody = std::fs::metadata(&own).expect("it is there").uid();
+    assert_ne!(nobody, 0);
+    for (what, mode) in [(&own, 0o600), (&state, 0o700)] {
+        std::os::unix::fs::chown(what, Some(0), Some(0)).expect("root may");
+        std::fs::set_permissions(what, PermissionsExt::from_mode(mode)).expect("root may");
+        server.signal("HUP");
+        server.wait_for("reloaded: ");
+        let told = server.wait_for("self-signed.pem: cannot be read");
+        assert!(told.contains("goes on being used"), "{told}");
+    }
+    drop(server);
+    // What was root's alone is given again, the directory too.
+    let server = Server::launch(launch("user = \"nobody\""));
+    assert_eq!(fingerprint(&server.announcement), first);
+    drop(server);
+
+    // Whoever serves puts a link there to what only root can read.
+    let secret = directory.file("secret.pem");
+    std::fs::copy(&own, &secret).expect("a copy");
+    std::os::unix::fs::chown(&secret, Some(0), Some(0)).expect("root may");
+    std::fs::remove_file(&own).expect("root may");
+    for (linked, words) in [(false, "it is a link"), (true, "cannot be read")] {
+        if linked { std::fs::hard_link(&secret, &own) } else { std::os::unix::fs::symlink(&secret, &own) }
+            .expect("root may");
+        std::os::unix::fs::lchown(&state, Some(nobody), None).expect("root may");
+        let output = launch("user = \"nobody\"").output().expect("it starts");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && complaint.contains(words), "{complaint}");
+        assert_eq!(std::fs::metadata(&secret).expect("it is there").uid(), 0);
+        std::fs::remove_file(&own).expect("root may");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, open};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,8 +51,14 @@ impl Stamp {
 /// The whole file. Its stamp is from before it was read: what is written to it meanwhile counts as a change.
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Stamp), CertificateError> {
     let unreadable = |why| CertificateError::Unreadable { file: path.to_owned(), why };
-    let file = File::open(path).map_err(unreadable)?;
-    let stamp = Stamp::of(path, &file.metadata().map_err(unreadable)?);
+    // A pipe without a writer would be waited for without end.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?);
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(unreadable(std::io::Error::other("it is no regular file")));
+    }
+    let stamp = Stamp::of(path, &metadata);
     let mut bytes = Vec::new();
     file.take(PEM_LIMIT_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > PEM_LIMIT_BYTES {

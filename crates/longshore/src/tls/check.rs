@@ -7,7 +7,7 @@ use longshore_accounts::TlsNeed;
 use longshore_server::tls::{Authorities, CertificateSet};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use super::{files_of, mistakes, own, warnings};
+use super::{Origin, files_of, mistakes, own, warnings};
 use crate::config::{Clients, Settings};
 use crate::state;
 
@@ -18,9 +18,9 @@ pub(crate) struct Checked {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads all that the settings name. `may_read` says whether whoever serves may read a file, which may be somebody else
+/// Reads all that the settings name. `may` says what whoever serves may do with a file, who may be somebody else
 /// than we are.
-pub(crate) fn check(settings: &Settings, may_read: impl Fn(&Path) -> bool, now: SystemTime) -> Checked {
+pub(crate) fn check(settings: &Settings, may: impl Fn(&Path, Access) -> bool, now: SystemTime) -> Checked {
     let mut checked = Checked::default();
     if !settings.tls.offer {
         let needs =
@@ -30,22 +30,22 @@ pub(crate) fn check(settings: &Settings, may_read: impl Fn(&Path) -> bool, now: 
         checked.warnings.extend(needs.map(|account| told(&account.name)));
         return checked;
     }
-    checked.certificates(settings, &may_read, now);
-    checked.authorities(settings, &may_read);
+    checked.certificates(settings, &may, now);
+    checked.authorities(settings, &may);
     checked
 }
 
 impl Checked {
-    fn certificates(&mut self, settings: &Settings, may_read: &impl Fn(&Path) -> bool, now: SystemTime) {
+    fn certificates(&mut self, settings: &Settings, may: &impl Fn(&Path, Access) -> bool, now: SystemTime) {
         let files = &settings.tls.certificates;
         if files.is_empty() {
-            return self.own(settings, now);
+            return self.own(settings, may, now);
         }
         match CertificateSet::load(files, now) {
             Ok(set) => {
-                self.warnings.extend(warnings(&set, now));
+                self.warnings.extend(warnings(&set, &Origin::Configured(files.clone()), now));
                 for file in files_of(files) {
-                    self.readable_later(&file, may_read);
+                    self.readable_later(&file, may);
                 }
             }
             Err(error) => {
@@ -55,12 +55,12 @@ impl Checked {
         }
     }
 
-    fn authorities(&mut self, settings: &Settings, may_read: &impl Fn(&Path) -> bool) {
+    fn authorities(&mut self, settings: &Settings, may: &impl Fn(&Path, Access) -> bool) {
         let tls = &settings.tls;
         let asked = tls.clients != Clients::Off;
         if let Some(file) = tls.authorities.as_ref().filter(|_| asked) {
             match Authorities::load(file) {
-                Ok(_) => self.readable_later(file, may_read),
+                Ok(_) => self.readable_later(file, may),
                 Err(error) => self.wrong.push(error.to_string()),
             }
         }
@@ -73,8 +73,8 @@ impl Checked {
     }
 
     /// We have read it; whoever serves reads it before it gives up root, and again when it changes.
-    fn readable_later(&mut self, file: &Path, may_read: &impl Fn(&Path) -> bool) {
-        if !may_read(file) {
+    fn readable_later(&mut self, file: &Path, may: &impl Fn(&Path, Access) -> bool) {
+        if !may(file, Access::READ_OK) {
             self.warnings.push(format!(
                 "{} can be read at the start only: server.user may not, so a renewed one takes a restart",
                 file.display()
@@ -82,7 +82,7 @@ impl Checked {
         }
     }
 
-    fn own(&mut self, settings: &Settings, now: SystemTime) {
+    fn own(&mut self, settings: &Settings, may: &impl Fn(&Path, Access) -> bool, now: SystemTime) {
         let forgets = |why: &str| {
             format!("the certificate of this server's own will be another one after each start: {why}")
         };
@@ -98,10 +98,15 @@ impl Checked {
                 self.warnings.push(format!("{why}: the next start makes another one"));
             }
         }
-        // It is made by whoever starts, before root is given up.
+        // The directory is made by whoever starts, what is in it by whoever serves.
         let there = directory.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
         let rights = Access::WRITE_OK | Access::EXEC_OK;
-        if !there.is_dir() || accessat(CWD, there, rights, AtFlags::EACCESS).is_err() {
+        let allowed = if there == directory {
+            may(there, rights)
+        } else {
+            accessat(CWD, there, rights, AtFlags::EACCESS).is_ok()
+        };
+        if !there.is_dir() || !allowed {
             self.warnings.push(forgets(&format!("{} cannot be written to", there.display())));
         }
     }

@@ -1,20 +1,23 @@
 //! The certificate that the server makes itself where none is configured, and keeps.
 //!
 //! One file holds it together with its key, so that both are always of one make; a copy without the key is for
-//! clients. Two servers that start at once agree on the one that was first. Not inside: when it is made.
+//! clients. Two servers that start at once agree on the one that was first. Whoever serves may put into the directory what
+//! they like: root opens nothing there but what is root's own. Not inside: when it is made.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use longshore_server::tls::{CertificateError, CertificateFiles, CertificateSet, SelfSigned, self_signed};
 use nix::unistd::{Gid, Uid};
+use rustix::fs::{Mode, OFlags, open, openat};
 
 use super::day;
+use super::watch::Watch;
 use crate::Failure;
-use crate::limits::{OWN_CERTIFICATE_LEFT, STATE_DIRECTORY_MODE};
+use crate::limits::{OWN_CERTIFICATE_LEFT, OWN_FILE_LIMIT_BYTES, STATE_DIRECTORY_MODE};
 
 /// Certificate and key.
 const FILE: &str = "self-signed.pem";
@@ -29,6 +32,8 @@ pub(crate) struct Own {
     pub(crate) file: Option<PathBuf>,
     /// The copy for clients.
     pub(crate) public: Option<PathBuf>,
+    /// Of the file, from before it was read.
+    pub(crate) watch: Watch,
     pub(crate) notes: Vec<String>,
 }
 
@@ -36,7 +41,7 @@ pub(crate) struct Own {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) directory: Option<PathBuf>,
-    /// Whom the files are given to.
+    /// Whom root becomes before it is read or made.
     pub(crate) owner: Option<(Uid, Gid)>,
     pub(crate) names: Vec<String>,
 }
@@ -68,6 +73,39 @@ enum Kept {
 }
 
 impl Place {
+    /// The file.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join(FILE))
+    }
+
+    /// What root does for whoever it becomes: makes the directory, and gives away what root has made in it. What cannot
+    /// be given is told by [`take`](Place::take), which then cannot read or write.
+    pub(crate) fn give(&self) {
+        let (Some(directory), Some((user, group))) = (&self.directory, self.owner) else { return };
+        let owner = (Some(user.as_raw()), Some(group.as_raw()));
+        let is_new = directory.symlink_metadata().is_err();
+        if is_new && make_directory(directory).is_err() {
+            return;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(opened) = open(directory, flags, Mode::empty()).map(File::from) else { return };
+        let of_root = |file: &File| file.metadata().ok().filter(|metadata| metadata.uid() == 0);
+        // Where others may write, a name may be a link to any other file of root's.
+        let Some(metadata) = of_root(&opened).filter(|metadata| metadata.mode() & 0o022 == 0) else { return };
+        let mut kept = false;
+        for name in [FILE, PUBLIC] {
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let Ok(file) = openat(&opened, name, flags, Mode::empty()).map(File::from) else { continue };
+            if of_root(&file).is_some_and(|metadata| metadata.is_file() && metadata.nlink() == 1) {
+                kept |= fchown(&file, owner.0, owner.1).is_ok();
+            }
+        }
+        // Its own, and nothing else's: a directory of the administrator's stays theirs.
+        if is_new || kept && metadata.mode() & 0o055 == 0 {
+            let _ = fchown(&opened, owner.0, owner.1);
+        }
+    }
+
     /// The certificate that is kept, or a new one.
     pub(crate) fn take(&self, now: SystemTime) -> Result<Own, Failure> {
         let Some(directory) = &self.directory else {
@@ -75,28 +113,32 @@ impl Place {
             return self.in_memory(None, now, &format!("it has no place to be kept: {why}"));
         };
         let file = directory.join(FILE);
+        let watch = Watch::begin(vec![file.clone()]);
         let (old, mut notes) = match look(&file, now)? {
-            Kept::Good(set) => return Ok(kept(set, &file, Vec::new())),
+            Kept::Good(set) => return Ok(kept(set, &file, watch, Vec::new())),
             Kept::Nothing => (None, Vec::new()),
             Kept::Old(set, why) => (Some(set), vec![why]),
             Kept::Damaged(why) => (None, vec![why]),
         };
         let replaces = !notes.is_empty();
         let made = self.make(now)?;
-        if let Err(error) = self.store(directory, &file, &made, replaces) {
+        if let Err(error) = Place::store(directory, &file, &made, replaces) {
             let why = format!("it cannot be kept in {}: {error}", directory.display());
             return match old {
-                Some(set) => Ok(kept(set, &file, vec![format!("a new certificate is due, but {why}")])),
+                Some(set) => {
+                    Ok(kept(set, &file, watch, vec![format!("a new certificate is due, but {why}")]))
+                }
                 None => self.in_memory(Some(made), now, &why),
             };
         }
         // What lies there now may be another's who was faster.
+        let watch = Watch::begin(vec![file.clone()]);
         match look(&file, now)? {
             Kept::Good(set) | Kept::Old(set, _) => {
                 if replaces {
                     notes.push(format!("{}: a new certificate was made", file.display()));
                 }
-                Ok(kept(set, &file, notes))
+                Ok(kept(set, &file, watch, notes))
             }
             Kept::Nothing | Kept::Damaged(_) => {
                 let why = format!("{} is not what was just written there", file.display());
@@ -115,80 +157,89 @@ impl Place {
             .map_err(|error| Failure::new(error.to_string()))?;
         let note =
             format!("the certificate is another one, with another fingerprint, after each start: {why}");
-        Ok(Own { set, file: None, public: None, notes: vec![note] })
+        Ok(Own { set, file: None, public: None, watch: Watch::begin(Vec::new()), notes: vec![note] })
     }
 
-    fn store(&self, directory: &Path, file: &Path, made: &SelfSigned, replaces: bool) -> io::Result<()> {
-        self.make_directory(directory)?;
+    fn store(directory: &Path, file: &Path, made: &SelfSigned, replaces: bool) -> io::Result<()> {
+        make_directory(directory)?;
         let both = format!("{}{}", made.key_pem, made.certificate_pem);
-        let new = self.write_beside(file, both.as_bytes(), 0o600)?;
+        let new = write_beside(file, both.as_bytes(), 0o600)?;
         let stored = if replaces { fs::rename(&new, file) } else { first(&new, file) };
         // After a rename there is none.
         let _ = fs::remove_file(&new);
         stored?;
         File::open(directory)?.sync_all()
     }
-
-    fn make_directory(&self, directory: &Path) -> io::Result<()> {
-        if directory.is_dir() {
-            return Ok(());
-        }
-        DirBuilder::new().recursive(true).mode(STATE_DIRECTORY_MODE).create(directory)?;
-        match self.owner {
-            Some((user, group)) => {
-                std::os::unix::fs::lchown(directory, Some(user.as_raw()), Some(group.as_raw()))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// A new file of a name that nobody has, in the same directory.
-    fn write_beside(&self, file: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let name = format!(".longshore-{:016x}.new", u64::from_ne_bytes(random));
-        let path = file.with_file_name(name);
-        let written = self.write(&path, bytes, mode);
-        if written.is_err() {
-            let _ = fs::remove_file(&path);
-        }
-        written.map(|()| path)
-    }
-
-    fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        // Whatever the umask took away.
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-        if let Some((user, group)) = self.owner {
-            std::os::unix::fs::fchown(&file, Some(user.as_raw()), Some(group.as_raw()))?;
-        }
-        file.sync_all()
-    }
-
-    /// Puts the certificate without its key beside the file, where it is not there yet.
-    pub(crate) fn publish(&self, own: &mut Own) {
-        let Some(file) = &own.file else { return };
-        let public = file.with_file_name(PUBLIC);
-        let published = fs::read_to_string(file).and_then(|both| {
-            let certificate = certificate_in(&both).ok_or(io::ErrorKind::InvalidData)?;
-            if fs::read_to_string(&public).is_ok_and(|there| there == certificate) {
-                return Ok(());
-            }
-            let new = self.write_beside(&public, certificate.as_bytes(), 0o644)?;
-            fs::rename(&new, &public).inspect_err(|_| {
-                let _ = fs::remove_file(&new);
-            })
-        });
-        match published {
-            Ok(()) => own.public = Some(public),
-            Err(error) => own.notes.push(format!("{}: cannot be written: {error}", public.display())),
-        }
-    }
 }
 
-fn kept(set: CertificateSet, file: &Path, notes: Vec<String>) -> Own {
-    Own { set, file: Some(file.to_owned()), public: None, notes }
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(STATE_DIRECTORY_MODE).create(directory)
+}
+
+/// A new file of a name that nobody has, in the same directory.
+fn write_beside(file: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let name = format!(".longshore-{:016x}.new", u64::from_ne_bytes(random));
+    let path = file.with_file_name(name);
+    let written = write(&path, bytes, mode);
+    if written.is_err() {
+        let _ = fs::remove_file(&path);
+    }
+    written.map(|()| path)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    // Whatever the umask took away.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+/// Opens a file of our own, and nothing else that may lie there: no pipe, which would be waited for, and no link.
+pub(crate) fn open_regular(file: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = File::from(open(file, flags, Mode::empty())?);
+    if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Opens without waiting, links included.
+pub(crate) fn open_to_read(file: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(File::from(open(file, flags, Mode::empty())?))
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open_regular(file)?.take(OWN_FILE_LIMIT_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Puts the certificate without its key beside this file, where it is not there yet, and says where.
+pub(crate) fn publish(file: &Path) -> Result<PathBuf, String> {
+    let public = file.with_file_name(PUBLIC);
+    let published = read(file).and_then(|both| {
+        let certificate = certificate_in(&both).ok_or(io::ErrorKind::InvalidData)?;
+        if read(&public).is_ok_and(|there| there == certificate) {
+            return Ok(());
+        }
+        let new = write_beside(&public, certificate.as_bytes(), 0o644)?;
+        fs::rename(&new, &public).inspect_err(|_| {
+            let _ = fs::remove_file(&new);
+        })
+    });
+    let failed = |error| format!("{}: cannot be written: {error}", public.display());
+    published.map_err(failed)?;
+    Ok(public)
+}
+
+fn kept(set: CertificateSet, file: &Path, watch: Watch, mut notes: Vec<String>) -> Own {
+    let public = publish(file).map_err(|why| notes.push(why)).ok();
+    Own { set, file: Some(file.to_owned()), public, watch, notes }
 }
 
 /// Gives a file its name if nobody else has it; who was first wins.
@@ -201,6 +252,12 @@ fn first(new: &Path, file: &Path) -> io::Result<()> {
 
 fn look(file: &Path, now: SystemTime) -> Result<Kept, Failure> {
     let shown = file.display();
+    if file.is_symlink() {
+        return Err(Failure::new(format!(
+            "{shown}: the certificate of this server's own cannot be read: it is a link"
+        ))
+        .hint("remove it: then another one is made; name certificates from elsewhere in [tls]"));
+    }
     match CertificateSet::load(&[CertificateFiles::new(file, file)], now) {
         Ok(set) => {
             let until = set.infos().map(|info| info.not_after).min().unwrap_or(now);

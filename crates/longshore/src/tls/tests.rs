@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use longshore_accounts::TlsNeed;
-use longshore_server::TlsOffer;
 use longshore_server::tls::{CertificateFiles, self_signed};
+use longshore_server::{ListenerTls, TlsOffer};
 
 use super::own::Own;
 use super::{InForce, Origin, Prepared, Surroundings, check};
 use crate::Failure;
-use crate::config::{self, Clients, Settings};
+use crate::config::{self, Clients, Listener, Settings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -71,14 +71,12 @@ impl Drop for Ground {
 }
 
 fn surroundings(settings: &Settings) -> Surroundings {
-    Surroundings::new(settings, &[([192, 0, 2, 1], 21).into()], None)
+    let endpoint = Listener::new(([192, 0, 2, 1], 21).into(), ListenerTls::Explicit);
+    Surroundings::new(settings, &[endpoint], None)
 }
 
 fn take(settings: &Settings, now: SystemTime) -> Result<Own, Failure> {
-    let place = surroundings(settings).place;
-    let mut own = place.take(now)?;
-    place.publish(&mut own);
-    Ok(own)
+    surroundings(settings).place.take(now)
 }
 
 fn fingerprint(own: &Own) -> String {
@@ -162,8 +160,61 @@ fn one_that_is_there_and_cannot_be_read_is_never_replaced() {
     let failure = prepare(&settings, None, SystemTime::now()).expect_err("it is refused");
     assert!(failure.what.starts_with(&format!("{}: ", file.display())), "{}", failure.what);
     assert!(failure.what.contains("cannot be read") && file.is_dir(), "{}", failure.what);
-    let checked = check(&settings, |_| true, SystemTime::now());
+    let checked = check(&settings, |_, _| true, SystemTime::now());
     check_one(&checked.wrong, &["self-signed.pem", "cannot be read"]);
+    // A pipe is not waited for, and a link may lead to what is somebody else's.
+    fs::remove_dir(&file).expect("it is ours");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RWXU).expect("a pipe");
+    let failure = prepare(&settings, None, SystemTime::now()).expect_err("it is refused");
+    assert!(failure.what.contains("no regular file"), "{}", failure.what);
+    fs::remove_file(&file).expect("it is ours");
+    std::os::unix::fs::symlink(ground.pair(SystemTime::now()).chain, &file).expect("a link");
+    let failure = prepare(&settings, None, SystemTime::now()).expect_err("it is refused");
+    assert!(failure.what.contains("it is a link"), "{}", failure.what);
+}
+
+#[test]
+fn a_certificate_of_our_own_that_was_exchanged_is_shown_to_clients() {
+    let ground = Ground::new("published");
+    let (settings, now) = (ground.settings(), SystemTime::now());
+    let (mut in_force, _) = begin(&settings, now);
+    let made = self_signed(&["ftp.example".to_owned()], now).expect("a certificate");
+    ground.put(&ground.file("state/self-signed.pem"), &format!("{}{}", made.key_pem, made.certificate_pem));
+    check_one(&in_force.look(now).notes, &["certificate exchanged: CN=ftp.example"]);
+    let public = fs::read_to_string(ground.file("state/certificate.pem")).expect("it is there");
+    assert_eq!(public.trim(), made.certificate_pem.trim());
+}
+
+#[test]
+fn one_in_memory_is_made_anew_by_a_reload_once_it_is_due() {
+    let ground = Ground::new("due");
+    fs::write(ground.file("state"), "a file where the directory should be").expect("a file");
+    let (settings, now) = (ground.settings(), SystemTime::now());
+    let (mut in_force, _) = begin(&settings, now);
+    let first = served(&in_force);
+    check_one(
+        &in_force.look(now + 811 * DAY).notes,
+        &["days more: restart or reload longshore, which makes another"],
+    );
+    for (later, same) in [(700 * DAY, true), (811 * DAY, false)] {
+        let prepared = prepare(&settings, Some(&in_force), now + later).expect("it reads well");
+        let after = prepared.expect("TLS is offered").commit(&mut Vec::new());
+        assert_eq!(served(&after) == first, same, "{later:?}");
+    }
+}
+
+#[test]
+fn what_can_be_kept_no_more_goes_on_at_a_reload() {
+    let ground = Ground::new("gone");
+    let (settings, now) = (ground.settings(), SystemTime::now());
+    let (in_force, _) = begin(&settings, now);
+    let first = served(&in_force);
+    fs::remove_dir_all(ground.file("state")).expect("it is ours");
+    fs::write(ground.file("state"), "a file where the directory should be").expect("a file");
+    let prepared = prepare(&settings, Some(&in_force), now).expect("it reads well").expect("TLS is offered");
+    let mut notes = Vec::new();
+    assert_eq!(served(&prepared.commit(&mut notes)), first);
+    assert!(notes.last().is_some_and(|note| note.contains("goes on being used")), "{notes:?}");
 }
 
 #[test]
@@ -193,7 +244,7 @@ fn where_nothing_can_be_kept_it_is_served_all_the_same() {
     assert_eq!(in_force.origin(), &Origin::InMemory);
     check_one(&notes, &["another fingerprint, after each start", "cannot be kept in", "state"]);
     check_one(
-        &check(&settings, |_| true, now).warnings,
+        &check(&settings, |_, _| true, now).warnings,
         &["another one after each start", "cannot be written to"],
     );
     // A reload is no start.
@@ -218,7 +269,7 @@ fn what_is_wrong_with_each_certificate_is_told() {
         "key.pem: no certificate in it",
     ];
     let failure = prepare(&settings, None, now).expect_err("it is refused");
-    let checked = check(&settings, |_| true, now);
+    let checked = check(&settings, |_, _| true, now);
     for lines in
         [failure.what.lines().collect::<Vec<_>>(), checked.wrong.iter().map(String::as_str).collect()]
     {
@@ -227,7 +278,7 @@ fn what_is_wrong_with_each_certificate_is_told() {
     }
     settings.tls.offer = false;
     assert!(prepare(&settings, None, now).expect("nothing is read").is_none());
-    assert!(check(&settings, |_| true, now).wrong.is_empty());
+    assert!(check(&settings, |_, _| true, now).wrong.is_empty());
 }
 
 #[test]
@@ -236,7 +287,7 @@ fn what_works_and_should_be_known_is_told() {
     let now = SystemTime::now();
     let mut settings = ground.settings();
     settings.tls.certificates = vec![ground.pair(now)];
-    let warnings = |now| check(&settings, |_| true, now).warnings;
+    let warnings = |now| check(&settings, |_, _| true, now).warnings;
     assert_eq!(warnings(now), [""; 0]);
     assert_eq!(warnings(now + 809 * DAY), [""; 0]);
     check_one(
@@ -245,7 +296,7 @@ fn what_works_and_should_be_known_is_told() {
     );
     check_one(&warnings(now + 900 * DAY), &["was valid until", "clients will refuse it"]);
     check_one(&warnings(now - 9 * DAY), &["is valid from", "check this machine's clock"]);
-    let checked = check(&settings, |file| !file.ends_with("key.pem"), now);
+    let checked = check(&settings, |file, _| !file.ends_with("key.pem"), now);
     check_one(&checked.warnings, &["key.pem can be read at the start only"]);
     assert_eq!(begin(&settings, now + 811 * DAY).1, warnings(now + 811 * DAY));
 }
