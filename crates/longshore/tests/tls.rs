@@ -261,6 +261,30 @@ fn what_is_listened_to_for_tls_at_once_keeps_its_tls() {
     assert!(ended_well && !log.contains("takes a restart: the one before"), "{log}");
 }
 
+#[test]
+fn one_listener_that_takes_passwords_in_clear_is_warned_of() {
+    let directory = Directory::new("clear");
+    Pair::make("28486-28487").put(&directory);
+    for (listener, warned) in [
+        ("address = \"0.0.0.0:0\"\nrequire = \"nothing\"", true),
+        ("address = \"0.0.0.0:0\"", false),
+        ("address = \"0.0.0.0:0\"\ntls = \"implicit\"\nrequire = \"nothing\"", false),
+        ("address = \"127.0.0.2:0\"\nrequire = \"nothing\"", false),
+    ] {
+        let rest = format!("allow_clear_passwords = true\n[[listener]]\n{listener}");
+        let file = configuration(&directory, "28488-28489", &rest);
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        std::fs::write(&file, format!("{text}require = \"login\"\n")).expect("it is ours");
+        let (said, complaint, succeeded) = run(&["check", &file], "");
+        assert!(succeeded, "{listener}: {said}{complaint}");
+        assert_eq!(
+            said.contains("passwords in clear are taken from the network"),
+            warned,
+            "{listener}: {said}"
+        );
+    }
+}
+
 /// Whether a test may become somebody else.
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
