@@ -362,6 +362,19 @@ fn the_certificate_of_its_own_stays_when_root_is_given_up() {
     assert_eq!(fingerprint(&server.announcement), first);
     drop(server);
 
+    let owner = |what: &str| std::fs::metadata(what).expect("it is there").uid();
+    assert_eq!((owner(&state), owner(&own)), (nobody, nobody));
+    // Among things of the administrator's only the file is.
+    std::fs::write(directory.file("state/notes"), "").expect("root may");
+    for what in [&own, &state] {
+        std::os::unix::fs::chown(what, Some(0), Some(0)).expect("root may");
+    }
+    std::fs::set_permissions(&state, PermissionsExt::from_mode(0o755)).expect("root may");
+    let server = Server::launch(launch("user = \"nobody\""));
+    assert_eq!(fingerprint(&server.announcement), first);
+    assert_eq!((owner(&state), owner(&own)), (0, nobody));
+    drop(server);
+
     // Whoever serves puts a link there to what only root can read.
     let secret = directory.file("secret.pem");
     std::fs::copy(&own, &secret).expect("a copy");
