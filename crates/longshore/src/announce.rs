@@ -34,7 +34,7 @@ pub(crate) struct Certificate {
     pub(crate) copy: Option<PathBuf>,
     /// A name that one that was configured is for.
     pub(crate) host: Option<String>,
-    /// What must be protected.
+    /// What must be protected, where a listener says nothing else.
     pub(crate) need: TlsNeed,
 }
 
@@ -67,7 +67,9 @@ impl Announcement<'_> {
             line(format_args!("  listening  {}://{}/", scheme(endpoint), endpoint.address));
         }
         if let Some(certificate) = self.certificate {
-            let offered = if certificate.need == TlsNeed::Nothing { "offered" } else { "required" };
+            let required =
+                self.endpoints.iter().all(|endpoint| endpoint.need(certificate.need) > TlsNeed::Nothing);
+            let offered = if required { "required" } else { "offered" };
             let whose = match (certificate.own, &certificate.copy) {
                 (false, _) => "a certificate".to_owned(),
                 (true, None) => "a self-signed certificate".to_owned(),
@@ -115,13 +117,14 @@ impl Announcement<'_> {
     /// How other machines log in.
     fn about_passwords(&self) -> Option<&'static str> {
         let need = self.certificate.map(|certificate| certificate.need);
+        let hears = |endpoint: &Listener| endpoint.hears_clear_passwords(need.unwrap_or_default());
         Some(match need {
             // Protected before anybody could say a password.
-            Some(TlsNeed::Login | TlsNeed::Data) => return None,
+            Some(_) if !self.endpoints.iter().any(hears) => return None,
             _ if self.clear_passwords => {
                 "warning    passwords cross the network in clear (clear passwords are allowed)"
             }
-            Some(TlsNeed::Nothing) => "note       other machines need TLS to log in with a password",
+            Some(_) => "note       other machines need TLS to log in with a password",
             None if !self.anonymous => {
                 "warning    other machines cannot log in at all: clear passwords are refused"
             }
@@ -138,9 +141,8 @@ impl Announcement<'_> {
             Some(Protected::new(certificate, endpoint))
         });
         let clear = self.endpoints.iter().find(|endpoint| {
-            let own = endpoint.options.rules.need;
-            let need = own.or(self.certificate.map(|certificate| certificate.need)).unwrap_or_default();
-            endpoint.options.tls != ListenerTls::Implicit && need == TlsNeed::Nothing
+            let need = self.certificate.map(|certificate| certificate.need).unwrap_or_default();
+            endpoint.options.tls != ListenerTls::Implicit && endpoint.need(need) == TlsNeed::Nothing
         });
         let clear = clear.map(|endpoint| format!("ftp://{}/", reachable(endpoint.address)));
         if self.anonymous {
@@ -380,6 +382,19 @@ mod tests {
                 "tls        required, with a self-signed certificate; its SHA-256 is",
                 "curl -k ftps://192.0.2.1:990/",
                 "lftp -e 'set ssl:verify-certificate no; open -u a ftps://192.0.2.1:990/'",
+            ],
+        );
+        // One listener of several asks for less than the others.
+        let mut less = at("192.0.2.1:2121");
+        less.options.rules.need = Some(TlsNeed::Nothing);
+        let addresses = [less, at("192.0.2.1:21")];
+        let shown = Announcement { certificate: Some(&blind), ..announcement(&addresses, writer()) };
+        check(
+            Announcement { clear_passwords: true, ..shown },
+            &[
+                "tls        offered, with a self-signed certificate; its SHA-256 is",
+                "warning    passwords cross the network in clear (clear passwords are allowed)",
+                "curl ftp://192.0.2.1:2121/",
             ],
         );
         let configured = Certificate { own: false, host: Some("ftp.example".to_owned()), ..blind };

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use longshore_accounts::{Network, Permission, TlsNeed};
+use longshore_accounts::{Network, Permission};
 use longshore_server::Listeners;
 use nix::unistd::{Gid, geteuid};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -148,8 +148,9 @@ fn warnings(settings: &Settings, servant: &Servant) -> Vec<String> {
             ));
         }
     }
-    let in_clear = settings.tls.rules.need.is_none_or(|need| need == TlsNeed::Nothing);
-    if server.allow_clear_passwords && in_clear && !loopback_only {
+    let need = settings.tls.rules.need.unwrap_or_default();
+    let in_clear = server.listen.iter().any(|listener| listener.hears_clear_passwords(need));
+    if server.allow_clear_passwords && in_clear {
         warnings.push(
             "passwords in clear are taken from the network: anybody on the way can read them".to_owned(),
         );

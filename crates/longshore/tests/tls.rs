@@ -261,6 +261,30 @@ fn what_is_listened_to_for_tls_at_once_keeps_its_tls() {
     assert!(ended_well && !log.contains("takes a restart: the one before"), "{log}");
 }
 
+#[test]
+fn one_listener_that_takes_passwords_in_clear_is_warned_of() {
+    let directory = Directory::new("clear");
+    Pair::make("28486-28487").put(&directory);
+    for (listener, warned) in [
+        ("address = \"0.0.0.0:0\"\nrequire = \"nothing\"", true),
+        ("address = \"0.0.0.0:0\"", false),
+        ("address = \"0.0.0.0:0\"\ntls = \"implicit\"\nrequire = \"nothing\"", false),
+        ("address = \"127.0.0.2:0\"\nrequire = \"nothing\"", false),
+    ] {
+        let rest = format!("allow_clear_passwords = true\n[[listener]]\n{listener}");
+        let file = configuration(&directory, "28488-28489", &rest);
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        std::fs::write(&file, format!("{text}require = \"login\"\n")).expect("it is ours");
+        let (said, complaint, succeeded) = run(&["check", &file], "");
+        assert!(succeeded, "{listener}: {said}{complaint}");
+        assert_eq!(
+            said.contains("passwords in clear are taken from the network"),
+            warned,
+            "{listener}: {said}"
+        );
+    }
+}
+
 /// Whether a test may become somebody else.
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
@@ -336,6 +360,19 @@ fn the_certificate_of_its_own_stays_when_root_is_given_up() {
     // What was root's alone is given again, the directory too.
     let server = Server::launch(launch("user = \"nobody\""));
     assert_eq!(fingerprint(&server.announcement), first);
+    drop(server);
+
+    let owner = |what: &str| std::fs::metadata(what).expect("it is there").uid();
+    assert_eq!((owner(&state), owner(&own)), (nobody, nobody));
+    // Among things of the administrator's only the file is.
+    std::fs::write(directory.file("state/notes"), "").expect("root may");
+    for what in [&own, &state] {
+        std::os::unix::fs::chown(what, Some(0), Some(0)).expect("root may");
+    }
+    std::fs::set_permissions(&state, PermissionsExt::from_mode(0o755)).expect("root may");
+    let server = Server::launch(launch("user = \"nobody\""));
+    assert_eq!(fingerprint(&server.announcement), first);
+    assert_eq!((owner(&state), owner(&own)), (0, nobody));
     drop(server);
 
     // Whoever serves puts a link there to what only root can read.

@@ -47,6 +47,17 @@ impl Listener {
     pub(crate) fn new(address: SocketAddr, tls: ListenerTls) -> Listener {
         Listener { address, options: ListenerOptions { tls, ..ListenerOptions::default() } }
     }
+
+    /// How much must be protected here, where `tls` is what `[tls]` asks for.
+    pub(crate) fn need(&self, tls: TlsNeed) -> TlsNeed {
+        self.options.rules.need.unwrap_or(tls)
+    }
+
+    /// Whether other machines may say a password here before TLS, as far as the listener goes.
+    pub(crate) fn hears_clear_passwords(&self, tls: TlsNeed) -> bool {
+        let clear = self.options.tls != ListenerTls::Implicit && self.need(tls) == TlsNeed::Nothing;
+        clear && !self.address.ip().is_loopback()
+    }
 }
 
 impl Default for Tls {

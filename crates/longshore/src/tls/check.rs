@@ -102,7 +102,7 @@ impl Checked {
         let there = directory.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
         let rights = Access::WRITE_OK | Access::EXEC_OK;
         let allowed = if there == directory {
-            may(there, rights)
+            may(there, rights) || own::is_to_be_given(there)
         } else {
             accessat(CWD, there, rights, AtFlags::EACCESS).is_ok()
         };

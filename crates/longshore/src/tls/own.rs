@@ -4,15 +4,15 @@
 //! clients. Two servers that start at once agree on the one that was first. Whoever serves may put into the directory what
 //! they like: root opens nothing there but what is root's own. Not inside: when it is made.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use longshore_server::tls::{CertificateError, CertificateFiles, CertificateSet, SelfSigned, self_signed};
-use nix::unistd::{Gid, Uid};
-use rustix::fs::{Mode, OFlags, open, openat};
+use nix::unistd::{Gid, Uid, geteuid};
+use rustix::fs::{Dir, Mode, OFlags, open, openat};
 
 use super::day;
 use super::watch::Watch;
@@ -83,25 +83,20 @@ impl Place {
     pub(crate) fn give(&self) {
         let (Some(directory), Some((user, group))) = (&self.directory, self.owner) else { return };
         let owner = (Some(user.as_raw()), Some(group.as_raw()));
-        let is_new = directory.symlink_metadata().is_err();
-        if is_new && make_directory(directory).is_err() {
+        if directory.symlink_metadata().is_err() && make_directory(directory).is_err() {
             return;
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(opened) = open(directory, flags, Mode::empty()).map(File::from) else { return };
-        let of_root = |file: &File| file.metadata().ok().filter(|metadata| metadata.uid() == 0);
-        // Where others may write, a name may be a link to any other file of root's.
-        let Some(metadata) = of_root(&opened).filter(|metadata| metadata.mode() & 0o022 == 0) else { return };
-        let mut kept = false;
+        let Some(opened) = of_root_alone(directory) else { return };
         for name in [FILE, PUBLIC] {
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let Ok(file) = openat(&opened, name, flags, Mode::empty()).map(File::from) else { continue };
-            if of_root(&file).is_some_and(|metadata| metadata.is_file() && metadata.nlink() == 1) {
-                kept |= fchown(&file, owner.0, owner.1).is_ok();
+            let is_plain =
+                |metadata: Metadata| metadata.is_file() && metadata.uid() == 0 && metadata.nlink() == 1;
+            if file.metadata().is_ok_and(is_plain) {
+                let _ = fchown(&file, owner.0, owner.1);
             }
         }
-        // Its own, and nothing else's: a directory of the administrator's stays theirs.
-        if is_new || kept && metadata.mode() & 0o055 == 0 {
+        if holds_only_ours(&opened) {
             let _ = fchown(&opened, owner.0, owner.1);
         }
     }
@@ -170,6 +165,28 @@ impl Place {
         stored?;
         File::open(directory)?.sync_all()
     }
+}
+
+/// Whether root would give this directory to whom it becomes.
+pub(crate) fn is_to_be_given(directory: &Path) -> bool {
+    geteuid().is_root() && of_root_alone(directory).is_some_and(|directory| holds_only_ours(&directory))
+}
+
+/// Where others may write, a name may be a link to any other file of root's.
+fn of_root_alone(directory: &Path) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = File::from(open(directory, flags, Mode::empty()).ok()?);
+    let metadata = opened.metadata().ok()?;
+    (metadata.uid() == 0 && metadata.mode() & 0o022 == 0).then_some(opened)
+}
+
+/// A directory that holds anything else is the administrator's.
+fn holds_only_ours(directory: &File) -> bool {
+    let ours = [".", "..", FILE, PUBLIC].map(str::as_bytes);
+    let all = |mut entries: Dir| {
+        entries.all(|entry| entry.is_ok_and(|entry| ours.contains(&entry.file_name().to_bytes())))
+    };
+    Dir::read_from(directory).is_ok_and(all)
 }
 
 fn make_directory(directory: &Path) -> io::Result<()> {
