@@ -20,7 +20,6 @@ pub use error::{CertificateError, CertificateWarning};
 pub use self_signed::{SelfSigned, self_signed};
 
 use crate::x509::{self, Described};
-use files::Stamp;
 pub(crate) use files::read_authorities;
 
 /// Where one certificate lies.
@@ -74,7 +73,6 @@ pub struct CertificateSet {
     /// By whole names, and by `*.` with what follows the first label.
     by_name: HashMap<String, usize>,
     warnings: Vec<CertificateWarning>,
-    stamps: Vec<Stamp>,
 }
 
 struct Loaded {
@@ -108,14 +106,13 @@ impl CertificateSet {
     pub fn load(files: &[CertificateFiles], now: SystemTime) -> Result<CertificateSet, CertificateError> {
         let mut set = CertificateSet::empty();
         for one in files {
-            let (chain, chain_stamp) = files::read(&one.chain)?;
-            let (key, key_stamp) = files::read(&one.key)?;
-            if key_stamp.readable_by_all() {
+            let (chain, _) = files::read(&one.chain)?;
+            let (key, readable_by_all) = files::read(&one.key)?;
+            if readable_by_all {
                 set.warnings.push(CertificateWarning::KeyReadableByAll { key: one.key.clone() });
             }
             let certified = files::certified(&one.chain, &chain, &one.key, &key)?;
             set.add(certified, Some(&one.chain), &one.names, now)?;
-            set.stamps.extend([chain_stamp, key_stamp]);
         }
         set.complete()
     }
@@ -142,13 +139,6 @@ impl CertificateSet {
         self.certificates.iter().map(|loaded| &loaded.info)
     }
 
-    /// Whether a file is another than the one that was read: replaced, written to, or gone. It blocks on the disk, so
-    /// it is none of the threads' that serve connections.
-    #[must_use]
-    pub fn changed(&self) -> bool {
-        self.stamps.iter().any(Stamp::changed)
-    }
-
     /// The one for this name.
     pub(crate) fn choose(&self, name: Option<&str>) -> Arc<CertifiedKey> {
         let found = name.and_then(|name| {
@@ -160,12 +150,7 @@ impl CertificateSet {
     }
 
     fn empty() -> CertificateSet {
-        CertificateSet {
-            certificates: Vec::new(),
-            by_name: HashMap::new(),
-            warnings: Vec::new(),
-            stamps: Vec::new(),
-        }
+        CertificateSet { certificates: Vec::new(), by_name: HashMap::new(), warnings: Vec::new() }
     }
 
     fn add(

@@ -287,33 +287,14 @@ fn files_are_watched() {
     let load = || CertificateSet::load(&files, now()).expect("a pair");
     let certificates = Certificates::new(load());
     let first = certificates.current();
-    assert!(!first.changed());
     // Renamed over, as careful programs do.
     let (new_chain, new_key) = write("new");
     std::fs::rename(new_chain, &chain).expect("one folder");
-    assert!(first.changed());
     CertificateSet::load(&files, now()).expect_err("only half of it is there");
     std::fs::rename(new_key, &key).expect("one folder");
     certificates.exchange(load());
-    assert!(!certificates.current().changed());
     let fingerprint = |set: &CertificateSet| set.infos().next().expect("one").fingerprint.clone();
     assert_ne!(fingerprint(&first), fingerprint(&certificates.current()));
-    // Written to in place, grown by a byte.
-    use std::io::Write;
-    std::fs::File::options()
-        .append(true)
-        .open(&chain)
-        .and_then(|mut file| file.write_all(b"\n"))
-        .expect("ours");
-    assert!(certificates.current().changed());
-    certificates.exchange(load());
-    assert!(!certificates.current().changed());
-    // A link that is turned, as ACME clients do.
-    let (other_chain, _) = write("other");
-    std::fs::remove_file(&chain).expect("ours");
-    assert!(certificates.current().changed());
-    std::os::unix::fs::symlink(other_chain, &chain).expect("nothing is there");
-    assert!(certificates.current().changed());
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Certificates and keys out of files in PEM.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustls::crypto::aws_lc_rs;
@@ -15,41 +15,8 @@ use rustls::{Error, InconsistentKeys, RootCertStore};
 use super::CertificateError;
 use crate::limits::PEM_LIMIT_BYTES;
 
-/// By what a file is known again.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    file: PathBuf,
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    mode: u32,
-}
-
-impl Stamp {
-    fn of(file: &Path, metadata: &Metadata) -> Stamp {
-        Stamp {
-            file: file.to_owned(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            mode: metadata.mode(),
-        }
-    }
-
-    pub(super) fn changed(&self) -> bool {
-        // The links that ACME clients turn to a new certificate are followed.
-        std::fs::metadata(&self.file).map_or(true, |metadata| Stamp::of(&self.file, &metadata) != *self)
-    }
-
-    pub(super) fn readable_by_all(&self) -> bool {
-        self.mode & 0o004 != 0
-    }
-}
-
-/// The whole file. Its stamp is from before it was read: what is written to it meanwhile counts as a change.
-pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Stamp), CertificateError> {
+/// The whole file, and whether every user of the machine can read it.
+pub(super) fn read(path: &Path) -> Result<(Vec<u8>, bool), CertificateError> {
     let unreadable = |why| CertificateError::Unreadable { file: path.to_owned(), why };
     // A pipe without a writer would be waited for without end.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -58,13 +25,12 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Stamp), CertificateError> {
     if !metadata.is_file() {
         return Err(unreadable(std::io::Error::other("it is no regular file")));
     }
-    let stamp = Stamp::of(path, &metadata);
     let mut bytes = Vec::new();
     file.take(PEM_LIMIT_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > PEM_LIMIT_BYTES {
         return Err(CertificateError::TooLarge { file: path.to_owned() });
     }
-    Ok((bytes, stamp))
+    Ok((bytes, metadata.mode() & 0o004 != 0))
 }
 
 /// A chain and its key, which fit each other.

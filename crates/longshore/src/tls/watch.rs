@@ -174,4 +174,29 @@ mod tests {
         ground.check(Found::Good { what: "2", again: true });
         ground.check(Found::Nothing);
     }
+
+    #[test]
+    fn each_way_to_change_a_file_is_seen() {
+        use std::io::Write;
+        let mut ground = Ground::new("ways");
+        let [a, b] = ["a", "b"].map(|name| ground.directory.join(name));
+        // Written to in place, grown by a byte.
+        for file in [&a, &b] {
+            let grown = std::fs::File::options().append(true).open(file);
+            grown.and_then(|mut file| file.write_all(b"1")).expect("it is ours");
+        }
+        ground.check(Found::Good { what: "11", again: false });
+        // Links that are turned, as ACME clients do.
+        let live = ground.directory.join("live");
+        std::fs::write(&live, "2").expect("a file");
+        for file in [&a, &b] {
+            std::fs::remove_file(file).expect("it is ours");
+            std::os::unix::fs::symlink(&live, file).expect("nothing is there");
+        }
+        ground.check(Found::Good { what: "2", again: false });
+        std::fs::write(ground.directory.join("next"), "3").expect("a file");
+        std::fs::rename(ground.directory.join("next"), &live).expect("it is ours");
+        ground.check(Found::Good { what: "3", again: false });
+        ground.check(Found::Nothing);
+    }
 }
