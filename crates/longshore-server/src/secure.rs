@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
-use longshore_accounts::{DataPeer, DataSession, TlsRules, UploadEnd};
+use longshore_accounts::{DataPeer, DataSession};
 use longshore_net::{DataSocket, PeerRule};
 use longshore_proto::server::ConnectFailure;
 use longshore_proto::verbs;
@@ -24,21 +24,6 @@ pub(crate) struct Terms {
     pub(crate) direction: verbs::Direction,
     pub(crate) data_session: DataSession,
     pub(crate) data_peer: DataPeer,
-}
-
-/// The rules with their defaults.
-pub(crate) fn data_session(rules: &TlsRules) -> DataSession {
-    rules.data_session.unwrap_or_default()
-}
-
-/// As [`data_session`].
-pub(crate) fn data_peer(rules: &TlsRules) -> DataPeer {
-    rules.data_peer.unwrap_or_default()
-}
-
-/// As [`data_session`].
-pub(crate) fn upload_end(rules: &TlsRules) -> UploadEnd {
-    rules.upload_end.unwrap_or_default()
 }
 
 /// A connection whose handshake is under way.

@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, StoresServerSessions};
 use rustls::sign::CertifiedKey;
 
@@ -278,7 +277,7 @@ impl ProducesTickets for View {
     fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
         if self.open.load(Ordering::Relaxed) {
             let mut key = vec![0; TICKET_BYTES];
-            aws_lc_rs::default_provider().secure_random.fill(&mut key).ok()?;
+            self.shared.data.crypto_provider().secure_random.fill(&mut key).ok()?;
             return self.put(key.clone(), session.to_vec()).then_some(key);
         }
         // TLS 1.2 asks before the proof is complete. A client that gets an empty ticket may forget the one it has, so

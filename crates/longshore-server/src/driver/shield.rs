@@ -13,7 +13,7 @@ use crate::config::TlsOffer;
 use crate::data::Near;
 use crate::events::EventKind;
 use crate::listener::ListenerOptions;
-use crate::secure::{self, Terms};
+use crate::secure::Terms;
 use crate::transfer::Ends;
 
 /// What protects the session.
@@ -82,8 +82,8 @@ impl Shield {
     /// Who may come near a passive port.
     pub(super) fn near(&self) -> Near {
         let tls = self.tls.is_some();
-        let anyone = tls && secure::data_peer(&self.rules) == DataPeer::AddressOrProof;
-        let several = anyone || (tls && secure::data_session(&self.rules) == DataSession::Require);
+        let anyone = tls && self.rules.data_peer.unwrap_or_default() == DataPeer::AddressOrProof;
+        let several = anyone || (tls && self.rules.data_session.unwrap_or_default() == DataSession::Require);
         Near { anyone, several }
     }
 
@@ -92,14 +92,14 @@ impl Shield {
         Some(Terms {
             session: self.tls.as_ref()?.session.clone(),
             direction,
-            data_session: secure::data_session(&self.rules),
-            data_peer: secure::data_peer(&self.rules),
+            data_session: self.rules.data_session.unwrap_or_default(),
+            data_peer: self.rules.data_peer.unwrap_or_default(),
         })
     }
 
     pub(super) fn ends(&self, job: &TransferJob) -> Ends {
         Ends {
-            upload_end: secure::upload_end(&self.rules),
+            upload_end: self.rules.upload_end.unwrap_or_default(),
             suspect_tls: self.tls.is_some() && job.protection == Protection::Clear,
         }
     }
@@ -118,12 +118,12 @@ impl Shield {
 impl Driver {
     /// Writes a reply to where it goes out, protected where the control connection is.
     pub(super) fn say(&mut self, reply: &Reply) {
-        let texts = self.active.config.texts.clone();
+        let texts = self.active.config.texts.as_ref();
         match &mut self.shield.tls {
             Some(tls) if matches!(tls.connection, Connection::Up(_)) => {
                 let Connection::Up(connection) = &mut tls.connection else { return };
                 let mut plain = Vec::new();
-                reply.write(texts.as_ref(), &mut plain);
+                reply.write(texts, &mut plain);
                 // What failed has told the client so, and the next read ends the session.
                 let _ = connection.send(&plain, self.unsent.end());
                 if self.shared.trace.any() {
@@ -134,7 +134,7 @@ impl Driver {
             Some(tls) if matches!(tls.connection, Connection::Starting(..)) => {}
             _ => {
                 let begin = self.unsent.end().len();
-                reply.write(texts.as_ref(), self.unsent.end());
+                reply.write(texts, self.unsent.end());
                 if self.shared.trace.any() {
                     let plain = self.unsent.end()[begin..].to_vec();
                     self.trace_reply(&plain, reply.situation);
