@@ -117,10 +117,12 @@ impl Engine {
             }
             let filled = input.len() == input.capacity();
             input.clear();
-            if filled && input.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
+            let first = self.hands.throttle.chunk(UPLOAD_BUFFER_FIRST_BYTES);
+            if input.capacity() < first {
+                // What was left of the transfer before says nothing of how much this one brings.
+                input.reserve_exact(first);
+            } else if filled && input.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
                 input.reserve_exact(UPLOAD_BUFFER_BYTES);
-            } else if input.capacity() == 0 {
-                input.reserve_exact(self.hands.throttle.chunk(UPLOAD_BUFFER_FIRST_BYTES));
             }
             read = self.read(&mut input, &mut hello).await;
         }
