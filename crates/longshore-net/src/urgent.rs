@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -69,6 +69,18 @@ pub fn is_urgent(stream: &TcpStream) -> io::Result<bool> {
     let mut watched = [PollFd::new(stream, PollFlags::PRI)];
     rustix::io::retry_on_intr(|| poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?;
     Ok(watched[0].revents().contains(PollFlags::PRI))
+}
+
+/// Sends `bytes` as one, with the last of them marked as urgent data.
+///
+/// # Errors
+///
+/// `WouldBlock` if the connection takes none of them now; `WriteZero` if it took a part of them,
+/// which is then on its way without a mark; else those of `send`.
+pub fn send_urgent(stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    let flags = SendFlags::OOB | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let count = rustix::io::retry_on_intr(|| send(stream, bytes, flags))?;
+    if count < bytes.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
 }
 
 /// Reads once into the spare capacity of `buffer`, which it never grows, and says how many bytes

@@ -64,6 +64,9 @@ pub const COALESCE_BYTES: usize = 4 * 1024;
 /// Bytes shown of a client that speaks something else than TLS.
 pub const SHOWN_BYTES: usize = 24;
 
+/// Sessions that a client remembers for the data connections of one control connection; TLS 1.3 uses each ticket once.
+pub const CLIENT_SESSIONS: usize = 32;
+
 const _: () = {
     assert!(
         FIRST_READ_BYTES >= RECORD_LIMIT_BYTES,

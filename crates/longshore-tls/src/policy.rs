@@ -49,7 +49,7 @@ pub enum ClientCertificates {
 
 /// The authorities that vouch for clients.
 #[derive(Clone)]
-pub struct Authorities(Arc<RootCertStore>);
+pub struct Authorities(pub(crate) Arc<RootCertStore>);
 
 impl Authorities {
     /// Reads their certificates from a file in PEM. It blocks on the disk.

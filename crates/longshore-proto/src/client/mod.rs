@@ -48,6 +48,7 @@ use std::time::Duration;
 use crate::command::{Mode, Representation, Secret, Structure};
 use crate::limits;
 use crate::time::UnixTime;
+use crate::transmission;
 use crate::verbs::Verb;
 
 pub use crate::server::{Connection, Moment, OperationId, Protection};
@@ -336,7 +337,12 @@ pub enum Refusal {
         why: ConnectFailure,
     },
     /// The transfer began and is not whole. Of an upload the server may have kept a part.
-    #[error("the transfer was cut after {bytes} bytes")]
+    #[error(
+        "the transfer was cut after {bytes} bytes: {}; the server said {} {}",
+        .end.as_ref().map_or_else(|| "no byte had moved".to_owned(), End::to_string),
+        .reply.code,
+        String::from_utf8_lossy(.reply.text()),
+    )]
     Cut {
         /// Bytes of the file that moved on our side.
         bytes: u64,
@@ -519,21 +525,28 @@ pub enum ConnectFailure {
 }
 
 /// How the bytes of a transfer ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum End {
     /// All of it, in order, with the end that the mode has for a file.
+    #[error("all bytes had moved")]
     Complete,
     /// The server or the network broke the data connection.
+    #[error("the data connection broke")]
     Reset,
     /// No byte moved for the stall time-out.
+    #[error("no byte moved in time")]
     Stalled,
     /// [`DataOp::Cancel`] or [`DataOp::Reset`] stopped it.
+    #[error("it was stopped")]
     Cancelled,
     /// Our side could not read or write the file; why.
+    #[error("on our side: {0}")]
     Local(String),
     /// What came breaks the rules of the mode or structure.
-    Malformed(&'static str),
+    #[error("what came breaks the rules of its mode: {0}")]
+    Malformed(transmission::Error),
     /// TLS failed, or ended early; why.
+    #[error("TLS: {0}")]
     Tls(String),
 }
 

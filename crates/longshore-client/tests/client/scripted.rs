@@ -1,0 +1,201 @@
+//! Servers that are played: they close, reset, fall silent, or say what nobody asked.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use longshore_client::{Content, End, Error, Fate, Loss, Memory, Mode, ModeChoice, Options, Refusal, Setup};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::common::{begin, soon};
+
+/// The server's side of a control connection.
+struct Control {
+    stream: BufReader<TcpStream>,
+}
+
+impl Control {
+    async fn say(&mut self, line: &str) {
+        let line = format!("{line}\r\n");
+        self.stream.get_mut().write_all(line.as_bytes()).await.expect("the client listens");
+    }
+
+    /// Reads one command and answers it.
+    async fn answer(&mut self, command: &str, reply: &str) {
+        self.hear(command).await;
+        self.say(reply).await;
+    }
+
+    async fn hear(&mut self, command: &str) {
+        let mut line = String::new();
+        soon(self.stream.read_line(&mut line)).await.expect("the client speaks");
+        assert_eq!(line.trim_end(), command);
+    }
+
+    /// Arranges a data connection.
+    async fn arrange(&mut self, says: &str) -> TcpListener {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("any port will do");
+        let port = listener.local_addr().expect("it is bound").port();
+        self.hear("EPSV").await;
+        self.say(&says.replace("PORT", &port.to_string())).await;
+        listener
+    }
+}
+
+/// A client of a server that greets; the client has logged in.
+async fn logged_in(options: Options) -> (longshore_client::Client, Control) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("any port will do");
+    let address = listener.local_addr().expect("it is bound");
+    let (connected, accepted) =
+        tokio::join!(begin(address, Setup { options, ..Setup::default() }), listener.accept());
+    let (stream, _) = accepted.expect("the client connects");
+    let mut control = Control { stream: BufReader::new(stream) };
+    let (client, _, _) = connected;
+    let login = client.login("a", "b");
+    control.say("220 hello").await;
+    control.answer("USER a", "331 password").await;
+    control.answer("PASS b", "230 in").await;
+    soon(login).await.expect("in");
+    (client, control)
+}
+
+#[tokio::test]
+async fn a_greeting_that_refuses_is_everybodys_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("any port will do");
+    let address = listener.local_addr().expect("it is bound");
+    let (connected, accepted) = tokio::join!(begin(address, Setup::default()), listener.accept());
+    let (client, running, _) = connected;
+    let login = client.login("a", "b");
+    accepted.expect("the client connects").0.write_all(b"421 full\r\n").await.expect("it listens");
+    let Err(Error::Refused(Refusal::Lost { fate: Fate::NotDone, why: Loss::Said(reply) })) =
+        soon(login).await
+    else {
+        panic!("the server said no")
+    };
+    assert_eq!(reply.code, 421);
+    assert!(matches!(running.await, Ok(Loss::Said(_))));
+}
+
+#[tokio::test]
+async fn a_download_that_is_reset_is_not_whole() {
+    let (client, mut control) = logged_in(Options::default()).await;
+    let transfer = client.retrieve("f", Memory::default());
+    control.answer("TYPE I", "200 fine").await;
+    let listener = control.arrange("229 (|||PORT|)").await;
+    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
+    control.answer("RETR f", "150 comes").await;
+    data.write_all(b"first half").await.expect("it listens");
+    data.set_zero_linger().expect("it is open");
+    drop(data);
+    control.say("426 broken").await;
+    let failed = soon(transfer).await.expect_err("cut");
+    let Error::Refused(Refusal::Cut { end: Some(End::Reset), reply, .. }) = failed.error else {
+        panic!("{:?}", failed.error)
+    };
+    assert_eq!(reply.code, 426);
+}
+
+#[tokio::test]
+async fn a_file_that_ends_early_is_not_whole_though_the_server_says_so() {
+    let options = Options { mode: ModeChoice::Insist(Mode::Block), ..Options::default() };
+    let (client, mut control) = logged_in(options).await;
+    let transfer = client.retrieve("f", Memory::default());
+    control.answer("TYPE I", "200 fine").await;
+    control.answer("MODE B", "200 fine").await;
+    let listener = control.arrange("229 (|||PORT|)").await;
+    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
+    control.answer("RETR f", "150 comes").await;
+    data.write_all(b"\x40\0\x09four").await.expect("it listens");
+    drop(data);
+    control.say("250 whole").await;
+    let failed = soon(transfer).await.expect_err("cut");
+    assert_eq!(failed.place.as_ref().map(Memory::bytes), Some(b"four".as_slice()));
+    assert!(failed.error.to_string().contains("ended before the end of the file"), "{}", failed.error);
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_given_up() {
+    let short = Duration::from_millis(300);
+    let options = Options { stall_timeout: short, ..Options::default() };
+    let (client, mut control) = logged_in(options).await;
+    let transfer = client.retrieve("f", Memory::default());
+    control.answer("TYPE I", "200 fine").await;
+    let listener = control.arrange("229 (|||PORT|)").await;
+    let (data, _) = soon(listener.accept()).await.expect("the client connects");
+    control.answer("RETR f", "150 comes").await;
+    // The client ends it by a reset.
+    let mut data = data;
+    let mut rest = Vec::new();
+    soon(data.read_to_end(&mut rest)).await.expect_err("a reset");
+    control.say("426 gone").await;
+    let failed = soon(transfer).await.expect_err("stalled");
+    assert!(matches!(failed.error, Error::Refused(Refusal::Cut { end: Some(End::Stalled), .. })));
+}
+
+#[tokio::test]
+async fn an_upload_ends_in_order_and_the_server_gets_all_of_it() {
+    let (client, mut control) = logged_in(Options::default()).await;
+    let content = crate::common::octets(3_000_000, 9);
+    let transfer = client.store("f", Content::new(content.clone()));
+    control.answer("TYPE I", "200 fine").await;
+    let listener = control.arrange("229 (|||PORT|)").await;
+    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
+    control.answer("STOR f", "150 go").await;
+    // What nobody reads: closing over it would reset the connection.
+    data.write_all(b"unasked").await.expect("it listens");
+    // The final reply comes before the server has read everything.
+    control.say("226 stored").await;
+    let mut got = Vec::new();
+    soon(data.read_to_end(&mut got)).await.expect("an end in order");
+    assert!(got == content);
+    soon(transfer).await.expect("the server said so");
+}
+
+#[tokio::test]
+async fn the_control_connection_is_lost_while_a_transfer_runs() {
+    let (client, mut control) = logged_in(Options::default()).await;
+    let transfer = client.retrieve("f", Memory::default());
+    control.answer("TYPE I", "200 fine").await;
+    let listener = control.arrange("229 (|||PORT|)").await;
+    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
+    control.answer("RETR f", "150 comes").await;
+    data.write_all(b"half").await.expect("it listens");
+    drop(control);
+    let failed = soon(transfer).await.expect_err("lost");
+    assert!(matches!(failed.error, Error::Refused(Refusal::Lost { fate: Fate::Unknown, .. })));
+    assert!(failed.place.is_some(), "what came is given back");
+    let mut rest = Vec::new();
+    soon(data.read_to_end(&mut rest)).await.expect_err("the data connection is reset");
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_the_servers_is_not_connected_to() {
+    let (client, mut control) = logged_in(Options::default()).await;
+    let elsewhere = TcpListener::bind("127.0.0.2:0").await.expect("any port will do");
+    let port = elsewhere.local_addr().expect("it is bound").port();
+    let transfer = client.retrieve("f", Memory::default());
+    control.answer("TYPE I", "200 fine").await;
+    control.answer("EPSV", "502 no").await;
+    control.answer("PASV", &format!("227 (127,0,0,2,{},{})", port >> 8, port & 255)).await;
+    // At the server's own address nobody listens on that port.
+    let failed = soon(transfer).await.expect_err("no data connection");
+    let Error::Refused(Refusal::NoDataConnection { address, .. }) = failed.error else {
+        panic!("{:?}", failed.error)
+    };
+    assert_eq!(address, SocketAddr::from(([127, 0, 0, 1], port)));
+}
+
+#[tokio::test]
+async fn what_stands_behind_the_answer_to_auth_is_not_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("any port will do");
+    let address = listener.local_addr().expect("it is bound");
+    let (connected, accepted) = tokio::join!(begin(address, Setup::default()), listener.accept());
+    let (client, running, _) = connected;
+    let mut control = Control { stream: BufReader::new(accepted.expect("the client connects").0) };
+    control.say("220 hello").await;
+    let protected = client.start_tls();
+    control.answer("AUTH TLS", "234 go\r\n230 in").await;
+    let refused = soon(protected).await.expect_err("somebody else may have sent it");
+    assert!(matches!(refused, Error::Refused(Refusal::Lost { why: Loss::BytesBehind, .. })), "{refused:?}");
+    assert!(matches!(running.await, Ok(Loss::BytesBehind)));
+}
