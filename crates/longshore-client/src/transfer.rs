@@ -120,11 +120,12 @@ async fn receive(
     let mut decoded = Vec::new();
     loop {
         if form.is_identity() {
-            let unread = link.unread();
-            local(sink.write(unread).await)?;
-            let count = unread.len();
-            *bytes += count as u64;
-            link.take(count);
+            let count = link.unread().len();
+            if count > 0 {
+                local(sink.write(link.unread()).await)?;
+                *bytes += count as u64;
+                link.take(count);
+            }
         } else {
             loop {
                 let received = receiver.receive(link.unread(), &mut decoded);

@@ -89,7 +89,7 @@ async fn a_download_that_is_reset_is_not_whole() {
     drop(data);
     control.say("426 broken").await;
     let failed = soon(transfer).await.expect_err("cut");
-    let Error::Refused(Refusal::Cut { end: Some(End::Reset), reply, .. }) = failed.error else {
+    let Error::Refused(Refusal::Cut { end: Some(End::Reset), reply: Some(reply), .. }) = failed.error else {
         panic!("{:?}", failed.error)
     };
     assert_eq!(reply.code, 426);

@@ -152,7 +152,9 @@ async fn a_source_that_fails_leaves_the_old_file() {
         let (client, _running, _) = server.client(by(mode)).await;
         let failed = soon(client.store("file", Poor { waits: false, given: false })).await.expect_err("cut");
         assert!(failed.place.is_some());
-        let Error::Refused(Refusal::Cut { end: Some(End::Local(why)), reply, .. }) = failed.error else {
+        let Error::Refused(Refusal::Cut { end: Some(End::Local(why)), reply: Some(reply), .. }) =
+            failed.error
+        else {
             panic!("{mode:?}: {:?}", failed.error)
         };
         assert_eq!((why.as_str(), reply.code), ("the disk is worn out", 426), "{mode:?}");
@@ -192,13 +194,21 @@ async fn an_upload_that_is_aborted_or_forgotten_leaves_the_old_file() {
     }
 }
 
-/// A sink that takes a little and then fails.
+/// A sink that fails, at once or when it is given something.
 #[derive(Debug)]
-struct Full;
+struct Full {
+    at_once: bool,
+}
 
 impl Sink for Full {
     fn start(&mut self, _: u64) -> Step<'_, ()> {
-        Box::pin(async { Ok(()) })
+        let at_once = self.at_once;
+        Box::pin(async move {
+            match at_once {
+                true => Err(std::io::Error::other("the disk is full")),
+                false => Ok(()),
+            }
+        })
     }
 
     fn write<'a>(&'a mut self, _: &'a [u8]) -> Step<'a, ()> {
@@ -212,9 +222,11 @@ async fn a_sink_that_fails_ends_the_download_alone() {
     server.store.insert("/file", octets(3_000_000, 3));
     for mode in MODES {
         let (client, _running, _) = server.client(by(mode)).await;
-        let failed = soon(client.retrieve("file", Full)).await.expect_err("nowhere to go");
-        let why = failed.error.to_string();
-        assert!(why.contains("the disk is full"), "{mode:?}: {why}");
+        for at_once in [false, true] {
+            let failed = soon(client.retrieve("file", Full { at_once })).await.expect_err("nowhere to go");
+            let why = failed.error.to_string();
+            assert!(why.contains("the disk is full"), "{mode:?}: {why}");
+        }
         let few = soon(client.retrieve("file", Memory::new(1000))).await.expect_err("too much");
         assert!(few.error.to_string().contains("more than the 1000 bytes"), "{}", few.error);
         let moved = soon(client.retrieve("file", Memory::default())).await.expect("the session goes on");

@@ -338,18 +338,19 @@ pub enum Refusal {
     },
     /// The transfer began and is not whole. Of an upload the server may have kept a part.
     #[error(
-        "the transfer was cut after {bytes} bytes: {}; the server said {} {}",
+        "the transfer was cut after {bytes} bytes: {}{}",
         .end.as_ref().map_or_else(|| "no byte had moved".to_owned(), End::to_string),
-        .reply.code,
-        String::from_utf8_lossy(.reply.text()),
+        .reply.as_ref().map_or_else(String::new, |reply| {
+            format!("; the server said {} {}", reply.code, String::from_utf8_lossy(reply.text()))
+        }),
     )]
     Cut {
         /// Bytes of the file that moved on our side.
         bytes: u64,
         /// How the data connection ended; `None` where it was not used.
         end: Option<End>,
-        /// What the server said.
-        reply: Reply,
+        /// What the server said of it; `None` where it only answered the ABOR.
+        reply: Option<Reply>,
     },
     /// [`Dialogue::abort`] stopped it.
     #[error("aborted after {bytes} bytes")]

@@ -29,6 +29,8 @@ pub(super) struct Flight {
     before_abort: bool,
     /// Whether what ended its data connection was a cut, not a refusal.
     behind_cut: bool,
+    /// Our side has stopped it. The server may not know: a connection that is gone before it looks is none to it.
+    given_up: bool,
 }
 
 /// The bytes of a transfer.
@@ -81,6 +83,7 @@ impl Dialogue {
                 ending: None,
                 before_abort: false,
                 behind_cut: false,
+                given_up: false,
             }),
         );
         self.advance();
@@ -180,9 +183,11 @@ impl Dialogue {
             }
         }
         if let Some(flight) = self.flight_mut(id) {
+            flight.given_up = matches!(end, End::Local(_) | End::Stalled);
             flight.movement = Movement::Ended { bytes, end };
             self.settle(id);
         }
+        self.abort_if_it_runs();
         self.advance();
     }
 
@@ -287,6 +292,9 @@ impl Dialogue {
         };
         let may_repeat =
             task.repeats < ASK_AGAIN_LIMIT && (self.options.ask_again_after_cut || !flight.behind_cut);
+        if flight.given_up && !task.aborted {
+            return Outcome::Finished(Err(Refusal::Cut { bytes, end, reply }));
+        }
         let (false, Some(reply)) = (task.aborted, reply.clone()) else {
             // Only an ABOR leaves a transfer without a reply, and it may have been for another one.
             return match task.aborted || !may_repeat {
@@ -314,7 +322,7 @@ impl Dialogue {
                 return Outcome::PlainList;
             }
             _ if !taken && !flight.marked => Err(Refusal::Replied { command, reply }),
-            end => Err(Refusal::Cut { bytes, end, reply }),
+            end => Err(Refusal::Cut { bytes, end, reply: Some(reply) }),
         })
     }
 
@@ -333,12 +341,15 @@ impl Dialogue {
         self.wire.iter().any(|written| written.step == Step::Abort)
     }
 
-    /// Sends ABOR when the transfer that runs is one that nobody wants: its command is the first without an answer.
+    /// Sends ABOR when the transfer that runs is one that nobody wants, or that our side has given up: its command is the
+    /// first without an answer.
     pub(super) fn abort_if_it_runs(&mut self) {
         let Some(front) = self.wire.front() else { return };
         let id = front.request;
-        let unwanted =
-            matches!(self.tasks.get(id), Some(Task { stage: Stage::Transfer(_), aborted: true, .. }));
+        let unwanted = match self.tasks.get(id) {
+            Some(Task { stage: Stage::Transfer(flight), aborted, .. }) => *aborted || flight.given_up,
+            _ => false,
+        };
         if !unwanted || self.abort_is_out() {
             return;
         }

@@ -401,7 +401,8 @@ impl Transfer {
             (Step::Connecting { id: expected, .. }, event) if *expected == id => match event {
                 DataEvent::NotEstablished(failure) => {
                     let reply = self.no_connection(session, &failure);
-                    if let Route::Passive { .. } = self.route {
+                    // A connection that was kept may have been made by us.
+                    if self.kept || matches!(self.route, Route::Passive { .. }) {
                         let id = session.new_id();
                         session.push(Output::Data(id, DataOp::Release));
                     }

@@ -255,7 +255,7 @@ fn judge(world: &World, asked: &[RequestId], uploads: &BTreeMap<RequestId, Vec<u
                     let taken = reply.as_ref().is_none_or(|reply| reply.code / 100 == 2);
                     assert!(times == 0 || taken, "{id} is stored, and the reply says so");
                 }
-                Err(Refusal::Cut { reply, .. }) if reply.code / 100 == 2 => assert!(times <= 1),
+                Err(Refusal::Cut { reply: Some(reply), .. }) if reply.code / 100 == 2 => assert!(times <= 1),
                 Err(refusal) => assert_eq!(times, 0, "{id} is reported not stored: {refusal}"),
             }
         }

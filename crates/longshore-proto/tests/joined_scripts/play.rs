@@ -144,7 +144,9 @@ pub fn shown_result(result: &Result<Answer, Refusal>) -> String {
         Err(Refusal::Unreadable { command, .. }) => format!("unreadable {command}"),
         Err(Refusal::Unsendable(_)) => "unsendable".to_owned(),
         Err(Refusal::NoDataConnection { .. }) => "no connection".to_owned(),
-        Err(Refusal::Cut { bytes, reply, .. }) => format!("cut {bytes} {}", reply.code),
+        Err(Refusal::Cut { bytes, reply, .. }) => {
+            format!("cut {bytes} {}", reply.as_ref().map_or(0, |reply| reply.code))
+        }
         Err(Refusal::Aborted { bytes, .. }) => format!("aborted {bytes}"),
         Err(Refusal::Lost { fate, .. }) => format!("lost {fate:?}"),
     }

@@ -305,6 +305,8 @@ impl World {
         self.log.push(format!("  {id} {event:?}"));
         match event {
             DataEvent::Reserved(port) => self.port = Some(port),
+            // What was not taken up is still held.
+            DataEvent::NotEstablished(_) if self.on_kept => self.stays = true,
             DataEvent::Finished { bytes, kept, .. } => {
                 self.received = bytes;
                 self.stays = kept;
