@@ -28,6 +28,7 @@ const ACCOUNTS: &str = "longshore-accounts";
 const NET: &str = "longshore-net";
 const TLS: &str = "longshore-tls";
 const SERVER: &str = "longshore-server";
+const CLIENT: &str = "longshore-client";
 
 /// One row per package of the workspace, from the leaves to the binary.
 const BORDERS: &[Border] = &[
@@ -90,6 +91,12 @@ const BORDERS: &[Border] = &[
         why: "the server is a library: no HTTP, arguments, terminal or format of a configuration file",
     },
     Border {
+        package: CLIENT,
+        may_use: &[PATH, PROTO, NET, TLS],
+        never: &["clap", "serde", "toml", "rpassword"],
+        why: "the client is a library: no server, no accounts, no arguments or terminal",
+    },
+    Border {
         package: "longshore",
         may_use: &[PATH, PROTO, STORAGE, ACCOUNTS, NET, TLS, SERVER],
         never: &[],
@@ -106,6 +113,12 @@ const BORDERS: &[Border] = &[
         may_use: &[],
         never: &["tokio"],
         why: "foreign clients see the server from outside, as its users do",
+    },
+    Border {
+        package: "longshore-bench",
+        may_use: &[PATH, PROTO, NET, TLS, CLIENT, "longshore-interop"],
+        never: &["clap", "serde"],
+        why: "the benchmarks see servers from outside, through our client and foreign ones",
     },
     Border {
         package: "xtask",

@@ -9,6 +9,7 @@
     reason = "a command-line tool speaks through its streams"
 )]
 
+mod bench;
 mod borders;
 mod interop;
 mod licences;
@@ -32,7 +33,9 @@ usage: cargo xtask <command>
   licences              every dependency has a licence that deny.toml allows
   tidy [--fix]          ARCHITECTURE.md names what exists, sources are in order; --fix writes the tables anew
   interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
-                        must have; --fix writes them into it";
+                        must have; --fix writes them into it
+  bench small-files [options]
+                        many small files over distance and on the loopback, beside lftp; options are in bench/src/main.rs";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         ["tidy", "--fix"] => tidy::check(&root, tidy::Mode::Fix),
         ["interop"] => interop::run(&root, interop::Mode::Check),
         ["interop", "--fix"] => interop::run(&root, interop::Mode::Fix),
+        ["bench", ref arguments @ ..] => bench::run(&root, arguments),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -51,4 +51,4 @@ pub use longshore_proto::client::{
 };
 pub use longshore_proto::command::{Mode, Representation, Structure};
 pub use longshore_proto::time::UnixTime;
-pub use longshore_tls::{ClientSession, ClientTls, ClientTlsError, Trust, Version};
+pub use longshore_tls::{Authorities, ClientSession, ClientTls, ClientTlsError, Trust, Version};

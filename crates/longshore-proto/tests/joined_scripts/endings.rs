@@ -287,3 +287,73 @@ fn requests_after_the_end() {
         ",
     );
 }
+
+/// The server may not have seen the connection yet, which is gone: it would wait for another one.
+#[test]
+fn our_side_fails_and_the_server_is_told() {
+    let script = |answers: &str| {
+        format!(
+            "
+            > RETR a
+            > RETR b
+            < 150 a
+            * 2 receive 0 on 1 from 0
+            ! fails 2 7
+            > ABOR
+            * 1 reset
+            {answers}
+            > EPSV
+            < 229 (|||50002|)
+            * 3 connect 192.0.2.1:50002
+            ! connected 3
+            > RETR b
+            < 125 b
+            * 4 receive 1 on 3 from 0
+            ! moved 4 9
+            < 250 b
+            = 1 RETR 9
+            "
+        )
+    };
+    let requests = || vec![get("a"), get("b")];
+    let two = "
+        < 426 a
+        = 0 cut 7 426
+        < 450 b
+        * again 1
+        < 226 abor
+    ";
+    in_blocks(false, requests(), &script(two));
+    let one = "
+        < 225 abor
+        = 0 cut 7 0
+        * again 1
+    ";
+    in_blocks(false, requests(), &script(one));
+    // The server was through with it.
+    let late = "
+        < 250 a
+        = 0 cut 7 250
+        < 450 b
+        * again 1
+        < 226 abor
+    ";
+    in_blocks(false, requests(), &script(late));
+    // Where its answer has come, there is nothing to stop.
+    in_blocks(
+        false,
+        vec![get("a"), Request::Noop],
+        "
+        > RETR a
+        < 150 a
+        * 2 receive 0 on 1 from 0
+        < 250 a
+        ! fails 2 7
+        = 0 cut 7 250
+        * 1 close
+        > NOOP
+        < 200 noop
+        = 1 done 200
+        ",
+    );
+}

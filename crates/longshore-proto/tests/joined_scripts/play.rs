@@ -83,6 +83,7 @@ impl Play {
             "moved" => moved(number(), End::Complete),
             "reset" => moved(number(), End::Reset),
             "stopped" => moved(number(), End::Cancelled),
+            "fails" => moved(number(), End::Local("the disk is full".to_owned())),
             "closed" => DataEvent::Closed,
             "up" => return self.dialogue.handle(self.now, Input::Tls(id, TlsEvent::Up)),
             "behind" => return self.dialogue.handle(self.now, Input::Tls(id, TlsEvent::BytesBehind)),
