@@ -13,7 +13,7 @@ use longshore_tls::ClientSession;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::limits::CONTROL_READ_BYTES;
+use crate::limits::REPLIES_READ_BYTES;
 use crate::link::Channel;
 
 /// Telnet's IAC IP, then IAC DM, which marks the end of the Synch (RFC 854, RFC 959 section 4.1.3).
@@ -53,7 +53,7 @@ impl Control {
             sent: 0,
             unflushed: false,
             write_failed: false,
-            room: vec![0; CONTROL_READ_BYTES].into(),
+            room: vec![0; REPLIES_READ_BYTES].into(),
         }
     }
 

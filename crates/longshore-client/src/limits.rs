@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 /// One read of a control connection, in bytes.
-pub const CONTROL_READ_BYTES: usize = 16 * 1024;
+pub const REPLIES_READ_BYTES: usize = 16 * 1024;
 
 /// One read of a data connection, in bytes.
 pub const DATA_READ_BYTES: usize = 256 * 1024;
@@ -20,18 +20,18 @@ pub const SOURCE_FIRST_READ_BYTES: usize = 32 * 1024;
 pub const REQUESTS_AT_ONCE: usize = 256;
 
 /// How long a data connection that is not needed any more is read to its end, so that the server gets all that was sent.
-pub const LINGER: Duration = Duration::from_secs(5);
+pub const DATA_LINGER: Duration = Duration::from_secs(5);
 
 /// How much of a data connection that is not needed any more is read away, in bytes.
-pub const LINGER_BYTES: usize = 16 << 20;
+pub const DATA_LINGER_BYTES: usize = 16 << 20;
 
-/// What [`Memory`](crate::Memory) takes where nothing else is asked for, in bytes.
+/// What a sink in memory takes where nothing else is asked for, in bytes.
 pub const MEMORY_LIMIT_BYTES: usize = 64 << 20;
 
 const _: () = {
     assert!(SOURCE_FIRST_READ_BYTES <= DATA_WRITE_BYTES);
     assert!(
-        CONTROL_READ_BYTES >= longshore_proto::limits::LINE_LIMIT_BYTES,
+        REPLIES_READ_BYTES >= longshore_proto::limits::LINE_LIMIT_BYTES,
         "most replies come with one read"
     );
 };

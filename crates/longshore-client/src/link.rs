@@ -10,7 +10,7 @@ use longshore_tls::{ClientSession, ClientStream, ClientTlsError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::limits::{DATA_READ_BYTES, LINGER, LINGER_BYTES};
+use crate::limits::{DATA_READ_BYTES, DATA_LINGER, DATA_LINGER_BYTES};
 
 /// A connection in clear or under TLS.
 #[derive(Debug)]
@@ -165,14 +165,14 @@ impl Link {
         }
         tokio::spawn(async move {
             // Nobody waits for it.
-            let _ = tokio::time::timeout(LINGER, self.linger()).await;
+            let _ = tokio::time::timeout(DATA_LINGER, self.linger()).await;
         });
     }
 
     async fn linger(&mut self) -> io::Result<()> {
         self.finish().await?;
         let mut read = 0;
-        while read < LINGER_BYTES {
+        while read < DATA_LINGER_BYTES {
             self.take(self.unread().len());
             match self.fill().await? {
                 0 => break,

@@ -1,6 +1,9 @@
 //! ABOR in every step of a transfer, and with others behind it.
 
+use longshore_proto::server::Policy;
+
 use crate::common::check_logged_in;
+use crate::keeping::kept_in;
 
 const PASSIVE: &[(&str, &str)] = &[("send", "PASV"), ("expect", "227")];
 
@@ -318,4 +321,23 @@ fn a_restart_is_served_even_by_a_transfer_that_did_not_begin() {
         ("expect", "150"),
         ("expect", "226 transfer.sent 100"),
     ]);
+}
+
+/// Stopped before it was taken up for the transfer, it must not serve the next one, which has an arrangement of its own.
+#[test]
+fn a_connection_that_was_stopped_before_its_turn_is_closed() {
+    for arrange in ["PASV", "PORT 192,0,2,7,20,1"] {
+        let mut scene = kept_in(Policy::default(), "MODE B", arrange);
+        scene.play(&[
+            ("hold", "establish"),
+            ("send", "STOR x"),
+            ("expect", "125"),
+            ("send", "ABOR"),
+            ("answer", "establish cancelled"),
+            ("expect", "426 transfer.aborted"),
+            ("expect", "226 abort.done"),
+            ("stays", "no"),
+        ]);
+        scene.end();
+    }
 }

@@ -585,22 +585,3 @@ fn markers_are_told_of_while_the_upload_runs() {
         ("expect", "226 abort.done"),
     ]);
 }
-
-/// Stopped before it was taken up for the transfer, it must not serve the next one, which has an arrangement of its own.
-#[test]
-fn a_connection_that_was_stopped_before_its_turn_is_closed() {
-    for arrange in ["PASV", "PORT 192,0,2,7,20,1"] {
-        let mut scene = kept_in(Policy::default(), "MODE B", arrange);
-        scene.play(&[
-            ("hold", "establish"),
-            ("send", "STOR x"),
-            ("expect", "125"),
-            ("send", "ABOR"),
-            ("answer", "establish cancelled"),
-            ("expect", "426 transfer.aborted"),
-            ("expect", "226 abort.done"),
-            ("stays", "no"),
-        ]);
-        scene.end();
-    }
-}
