@@ -48,7 +48,9 @@ fn plan(chance: &mut Chance) -> Plan {
         ModeChoice::Insist(Mode::Block),
         ModeChoice::Insist(Mode::Block),
         ModeChoice::Prefer(Mode::Compressed),
-    ][chance.below(4)];
+        ModeChoice::Prefer(Mode::Deflate),
+        ModeChoice::Insist(Mode::Deflate),
+    ][chance.below(6)];
     let route = match chance.below(3) {
         0 => RouteChoice::Active { address: None },
         _ => RouteChoice::Passive,
