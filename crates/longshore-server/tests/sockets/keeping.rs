@@ -1,4 +1,5 @@
-//! Data connections that stay in block and compressed mode, and in MODE Z where the client asks for it: many files on one, sent without waiting for answers.
+//! Data connections that stay in block and compressed mode, and in MODE Z where the client asks for it: many files on
+//! one, sent without waiting for answers.
 //!
 //! Not inside: how one comes to its end ([`keeping_ends`](crate::keeping_ends)), the contents of single files in each
 //! form ([`modes`](crate::modes)), and bytes that no sender makes ([`malformed`](crate::malformed)).
@@ -13,7 +14,7 @@ use longshore_server::accounts::{Account, AccountLimits, MemoryAccounts, Permiss
 use longshore_server::storage::Backend;
 use longshore_server::storage::memory::Memory;
 
-use crate::common::formed::{BLOCKS, COMPRESSED, Formed, KEEPING, contents, encoded, encoded_all};
+use crate::common::formed::{BLOCKS, COMPRESSED, DEFLATED, Formed, KEEPING, contents, encoded, encoded_all};
 use crate::common::ground::{Bystander, Scratch};
 use crate::common::tls::{REQUIRE, VERSIONS};
 use crate::common::{
@@ -207,6 +208,36 @@ fn a_quota_that_is_used_up_between() {
             client.command(format!("SIZE {name}"), Situation::NotFound);
         }
     }
+}
+
+/// What is told of a failed upload counts its own bytes, and none of the next file that were read with them.
+#[test]
+fn the_next_files_bytes_are_not_counted() {
+    let limits = AccountLimits { quota_bytes: Some(100_000), ..AccountLimits::default() };
+    for form in [COMPRESSED, DEFLATED] {
+        let server = limited(Memory::new(), limits);
+        let mut client = server.anna();
+        let mut formed = Formed::connected(&mut client, form);
+        // Few bytes that become many: the quota is used up while the next file is already there.
+        let wire = encoded(form, &vec![0; 2 * 1024 * 1024]);
+        formed.data().write(&[wire.as_slice(), &encoded(form, &octets(20_000, 1))].concat());
+        client.command("STOR a", 125);
+        client.expect(Situation::QuotaUsedUp);
+        let (situation, bytes) = server.events().transfer(1);
+        assert_eq!(situation, Situation::QuotaUsedUp);
+        assert!((1..=wire.len() as u64).contains(&bytes), "{bytes} bytes of {}", wire.len());
+    }
+    let server = Server::of_every_mode(Memory::new());
+    let mut client = server.anna();
+    let mut formed = Formed::connected(&mut client, BLOCKS);
+    // A block, then a descriptor that does not exist, and whatever comes behind it.
+    let wire = [&block_header(Descriptor::NONE, 3)[..], b"abc", &[1; 5000]].concat();
+    formed.data().write(&wire);
+    client.command("STOR a", 125);
+    let text = client.expect(Situation::UploadMalformed).text();
+    let (_, bytes) = server.events().transfer(1);
+    assert_eq!(bytes, 6);
+    assert!(text.contains("at byte 6 of"), "{text}");
 }
 
 /// Never faster than is allowed, and whole.
