@@ -86,11 +86,7 @@ fn a_page_of_an_unknown_type() {
 fn what_is_cut_is_no_file() {
     let server = server();
     let mut client = server.anna();
-    // Records in stream mode may end with their connection, as octets do: there a cut in order cannot be told.
-    let is_told = |form: &Form| {
-        form.states_its_end() && (form.mode, form.structure) != (Mode::Stream, Structure::Record)
-    };
-    for form in forms().into_iter().filter(is_told) {
+    for form in forms().into_iter().filter(|form| form.states_its_end()) {
         let file = contents(form, 80_000, 7);
         let whole = encoded(form, &file);
         // By octets, or by markers, which tell of octets.
