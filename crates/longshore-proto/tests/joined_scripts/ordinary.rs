@@ -320,6 +320,33 @@ fn single_commands_go_ahead_and_are_answered_in_order() {
     );
 }
 
+/// RNTO follows a 350 and nothing else: a server may remember an older RNFR, and would rename another file.
+#[test]
+fn rnto_follows_a_350_only() {
+    let rename = || Request::Rename { from: b"a".to_vec(), to: b"b".to_vec() };
+    for (answer, result) in
+        [("550 none", "no RNFR 550"), ("250 done", "no RNFR 250"), ("502 unknown", "no RNFR 502")]
+    {
+        let script = format!(
+            "
+            < 220 ready
+            * greeted
+            ask 0
+            ask 1
+            > RNFR a
+            < {answer}
+            = 0 {result}
+            > RNFR a
+            < 350 and now
+            > RNTO b
+            < 250 renamed
+            = 1 done 250
+            "
+        );
+        play(Options::default(), vec![rename(), rename()], &script);
+    }
+}
+
 #[test]
 fn restarts() {
     let resume = |path: &str| Request::Retrieve { path: path.into(), offset: 7, form: FileForm::default() };
