@@ -258,8 +258,13 @@ impl Player {
     }
 }
 
+/// Cases of the everyday run. `LONGSHORE_HOSTILE_CASES` at build time is another number.
+fn cases() -> u32 {
+    option_env!("LONGSHORE_HOSTILE_CASES").map_or(1500, |text| text.parse().expect("a number"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn anything_goes(options in options(), acts in prop::collection::vec(act(), 0..160)) {

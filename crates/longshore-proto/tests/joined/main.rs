@@ -295,7 +295,7 @@ fn judge_downloads(world: &World) {
     }
 }
 
-/// Seeds of the everyday run. `LONGSHORE_JOINED_SEEDS=from-to` plays others.
+/// Seeds of the everyday run. `LONGSHORE_JOINED_SEEDS=from-to` at build time plays others.
 fn seeds() -> std::ops::Range<u64> {
     let Some(text) = option_env!("LONGSHORE_JOINED_SEEDS") else { return 0..3000 };
     let (from, to) = text.split_once('-').expect("from-to");
