@@ -52,7 +52,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
         let verdict = match &outcome {
             Ok(Outcome::Caught(test)) => format!("caught by {test}"),
             Ok(Outcome::Survived) => "SURVIVED".to_owned(),
-            Err(_) => "DOES NOT APPLY".to_owned(),
+            Err(_) => "NO VERDICT".to_owned(),
         };
         println!("{:<44} {:>6}  {verdict}\n    {}", mutation.name, seconds(taken), mutation.what);
         match outcome {

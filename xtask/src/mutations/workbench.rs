@@ -21,7 +21,7 @@ use crate::process::cargo;
 /// The folders that are copied: the crate, and what it is made of.
 const FOLDERS: [&str; 2] = ["crates/longshore-path", CRATE_FOLDER];
 /// For one test. A slip may make the session turn round and round.
-const TEST_LIMIT: Duration = Duration::from_secs(120);
+const TEST_LIMIT: Duration = Duration::from_secs(60);
 
 /// What came of a mutation.
 pub(super) enum Outcome {
