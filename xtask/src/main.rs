@@ -13,6 +13,7 @@ mod bench;
 mod borders;
 mod interop;
 mod licences;
+mod mutations;
 mod peers;
 mod process;
 mod suite;
@@ -27,11 +28,13 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [--no-install]   everything: peers, format, lints, docs, borders, licences, tidy, tests, foreign clients
+  test [--no-install]   everything: peers, format, lints, docs, borders, licences, tidy, tests, mutations,
+                        foreign clients
   peers [--no-install]  the foreign programs that the tests need; installs what is missing where it may
   borders               no crate depends on what its border forbids
   licences              every dependency has a licence that deny.toml allows
   tidy [--fix]          ARCHITECTURE.md names what exists, sources are in order; --fix writes the tables anew
+  mutations [name…]     slips made on purpose in the protocol crate, each of which a test must notice
   interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
                         must have; --fix writes them into it
   bench small-files [options]
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         ["licences"] => licences::check(&root),
         ["tidy"] => tidy::check(&root, tidy::Mode::Check),
         ["tidy", "--fix"] => tidy::check(&root, tidy::Mode::Fix),
+        ["mutations", ref names @ ..] => mutations::run(&root, names),
         ["interop"] => interop::run(&root, interop::Mode::Check),
         ["interop", "--fix"] => interop::run(&root, interop::Mode::Fix),
         ["bench", ref arguments @ ..] => bench::run(&root, arguments),

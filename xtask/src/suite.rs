@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::peers::Install;
 use crate::process::{cargo, run as run_command};
-use crate::{Result, borders, interop, licences, peers, tidy};
+use crate::{Result, borders, interop, licences, mutations, peers, tidy};
 
 struct Step {
     name: &'static str,
@@ -50,6 +50,7 @@ const STEPS: &[Step] = &[
             environment: &[(REQUIRE_PEERS, "1")],
         },
     },
+    Step { name: "mutations", action: Action::Own(|root| mutations::run(root, &[])) },
     Step { name: "interop", action: Action::Own(|root| interop::run(root, interop::Mode::Check)) },
 ];
 

@@ -119,7 +119,7 @@ impl DataConnections {
             id,
             connection,
             request,
-            keeps_connection: job.mode.keeps_connection(),
+            keeps_connection: job.keeps_connection,
             future: Box::pin(transfer::run(job, ground, place, tls, cancelled)),
             cancel: Some(cancel),
             after: After::Keep,

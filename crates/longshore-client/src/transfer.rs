@@ -197,7 +197,7 @@ async fn send(
     write(job, link, &mut wire).await?;
     *bytes += ready;
     within(job.stall_timeout, link.flush()).await?.map_err(broken)?;
-    if !form.keeps_connection() {
+    if !job.keeps_connection {
         within(job.stall_timeout, link.finish()).await?.map_err(broken)?;
     }
     Ok(())

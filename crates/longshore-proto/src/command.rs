@@ -133,6 +133,8 @@ pub enum Options {
     Mlst(Facts),
     /// `MODE Z LEVEL n`: how hard downloads are compressed (draft-preston-ftpext-deflate-04 section 5.1).
     DeflateLevel(Level),
+    /// `MODE Z KEEP 1` or `0`: whether data connections stay open in MODE Z. It is our own.
+    DeflateKeep(bool),
     /// Something else.
     Unknown(Vec<u8>),
 }
@@ -415,20 +417,26 @@ fn options(argument: &[u8]) -> Result<Options, ArgumentError> {
         return Ok(Options::Mlst(Facts::from_opts(value)));
     }
     if name.eq_ignore_ascii_case(b"MODE")
-        && let Some(level) = deflate_level(value)
+        && let Some(option) = deflate_option(value)
     {
-        return Ok(Options::DeflateLevel(level));
+        return Ok(option);
     }
     Ok(Options::Unknown(name.to_vec()))
 }
 
-/// `Z LEVEL n`.
-fn deflate_level(argument: &[u8]) -> Option<Level> {
+/// How FEAT tells of [`Options::DeflateKeep`].
+pub const DEFLATE_KEEP_FEATURE: &[u8] = b"OPTS MODE Z KEEP";
+
+/// `Z LEVEL n` or `Z KEEP n`.
+fn deflate_option(argument: &[u8]) -> Option<Options> {
     let text = std::str::from_utf8(argument).ok()?.to_ascii_uppercase();
     let mut words = text.split_ascii_whitespace();
-    let (z, level, number) = (words.next()?, words.next()?, words.next()?);
-    let known = z == "Z" && level == "LEVEL" && words.next().is_none();
-    known.then(|| number.parse().ok()).flatten().and_then(Level::new)
+    match (words.next()?, words.next()?, words.next()?, words.next()) {
+        ("Z", "LEVEL", number, None) => number.parse().ok().and_then(Level::new).map(Options::DeflateLevel),
+        ("Z", "KEEP", "0", None) => Some(Options::DeflateKeep(false)),
+        ("Z", "KEEP", "1", None) => Some(Options::DeflateKeep(true)),
+        _ => None,
+    }
 }
 
 /// One to four octal digits, as clients send them; set-user-ID is not among the bits.

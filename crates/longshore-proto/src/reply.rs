@@ -280,6 +280,8 @@ situations! {
     NamesAreBytes = 200 "options.utf8" "Names are kept and sent as bytes, UTF-8 included";
     FactsSet = 200 "options.mlst" "MLST OPTS {facts}";
     DeflateLevelSet = 200 "options.mode-z" "MODE Z compresses with level {level}";
+    DeflateStays = 200 "options.mode-z-keep" "In MODE Z the data connection stays open for the next transfer";
+    DeflateCloses = 200 "options.mode-z-close" "In MODE Z the data connection closes behind each file";
     Features = 211 "features.list" "These extensions are offered";
     System = 215 "system.type" "UNIX Type: L8";
     HelpList = 214 "help.list" "These commands are offered; HELP NAME tells more of one";

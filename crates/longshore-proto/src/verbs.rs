@@ -411,8 +411,8 @@ verbs! {
 
     // About the server.
     Feat ["FEAT"] "FEAT" "lists the extensions (RFC 2389)" => Always Ignored keep [Features];
-    Opts ["OPTS"] "OPTS UTF8 ON | OPTS MLST <fact;...> | OPTS MODE Z LEVEL <1-9>" "sets options of commands (RFC 2389)"
-        => Always Checked keep [NamesAreBytes FactsSet DeflateLevelSet OptionUnknown];
+    Opts ["OPTS"] "OPTS UTF8 ON | OPTS MLST <fact;...> | OPTS MODE Z LEVEL <1-9> | OPTS MODE Z KEEP <0|1>" "sets options of commands (RFC 2389)"
+        => Always Checked keep [NamesAreBytes FactsSet DeflateLevelSet DeflateStays DeflateCloses OptionUnknown];
     Syst ["SYST"] "SYST" "tells the kind of system" => Always Ignored drop [System];
     // Perl's Net::FTP asks for HELP ALLO once in a session, between its REST and its STOR.
     Help ["HELP"] "HELP [<command>]" "lists the commands, or explains one"

@@ -291,7 +291,11 @@ fn particular(pairs: &mut Pairs) {
     collect(scene, pairs);
     let policy = Policy { deflate: true, ..Policy::default() };
     let mut scene = logged_in(policy, World::connection("192.0.2.1:21", "192.0.2.7:40000"));
-    scene.play(&[("send", "OPTS MODE Z LEVEL 9")]);
+    scene.play(&[
+        ("send", "OPTS MODE Z LEVEL 9"),
+        ("send", "OPTS MODE Z KEEP 1"),
+        ("send", "OPTS MODE Z KEEP 0"),
+    ]);
     collect(scene, pairs);
     for first in ["GET / HTTP/1.1", &"x".repeat(5000)] {
         let mut scene = Scene::new(World::over_ipv4());

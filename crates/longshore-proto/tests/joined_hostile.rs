@@ -32,6 +32,7 @@ const REPLIES: &[&str] = &[
     "120 soon\r\n",
     "200 ok\r\n",
     "211-a\r\n MODE B\r\n MLST\r\n211 End\r\n",
+    "211-a\r\n MODE Z\r\n OPTS MODE Z KEEP\r\n211 End\r\n",
     "213 12\r\n",
     "226 done\r\n",
     "225 no transfer\r\n",
@@ -100,6 +101,8 @@ fn options() -> impl Strategy<Value = Options> {
         Just(ModeChoice::Stream),
         Just(ModeChoice::Insist(Mode::Block)),
         Just(ModeChoice::Prefer(Mode::Block)),
+        Just(ModeChoice::Prefer(Mode::Deflate)),
+        Just(ModeChoice::Insist(Mode::Deflate)),
     ];
     (mode, any::<[bool; 4]>(), 1_usize..9).prop_map(|(mode, [active, data, implicit, again], commands)| {
         Options {
@@ -255,8 +258,13 @@ impl Player {
     }
 }
 
+/// Cases of the everyday run. `LONGSHORE_HOSTILE_CASES` at build time is another number.
+fn cases() -> u32 {
+    option_env!("LONGSHORE_HOSTILE_CASES").map_or(1500, |text| text.parse().expect("a number"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn anything_goes(options in options(), acts in prop::collection::vec(act(), 0..160)) {

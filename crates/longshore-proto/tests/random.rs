@@ -123,10 +123,10 @@ const LOGINS: &[&str] =
 const FILES: &[&str] =
     &["RNFR", "RNTO", "DELE", "SIZE", "MDTM", "MKD", "RMD", "CWD", "MLST", "STAT", "MFMT 20261120130405"];
 /// Behind the second and third a data connection stays, which only many transfers in a row make use of.
-const MODES: &[&str] = &["MODE S", "MODE B", "MODE C", "MODE B", "MODE C", "MODE Z"];
+const MODES: &[&str] = &["MODE S", "MODE B", "MODE C", "MODE B", "MODE C", "MODE Z", "OPTS MODE Z KEEP 1"];
 /// Words separated by commas, for they are many.
 const PLAIN: &str = "NOOP,NOOP,STAT,STAT,ABOR,ABOR,ABOR,REST 0,REST 5,REST 1000,REST x,TYPE I,TYPE I,TYPE A,TYPE E,FEAT,\
-    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,STRU R,STRU P,MODE Z,SITE HELP,SITE QUOTA,SITE CHMOD 644 a,XYZZY,,";
+    SYST,HELP,PWD,CDUP,ALLO 5,OPTS MLST size;,MODE S,STRU F,STRU R,STRU P,MODE Z,OPTS MODE Z KEEP 0,SITE HELP,SITE QUOTA,SITE CHMOD 644 a,XYZZY,,";
 const TLS: &[&str] = &[
     "PBSZ 0", "PBSZ 0", "PBSZ x", "PROT P", "PROT P", "PROT P", "PROT C", "PROT C", "PROT S", "PROT X", "CCC",
 ];
@@ -170,6 +170,8 @@ const DIALOGUES: &[&str] = &[
     "MODE B\r\nPASV\r\nRETR a\r\nPROT P\r\nRETR a\r\nPROT C\r\nRETR a",
     "MODE C\r\nPASV\r\nRETR a\r\nPASV\r\nRETR a\r\nPORT 192,0,2,7,20,1\r\nRETR a",
     "MODE B\r\nPASV\r\nREST 5\r\nRETR a\r\nREST 5\r\nSTOR a",
+    "OPTS MODE Z KEEP 1\r\nMODE Z\r\nPASV\r\nRETR a\r\nSTOR /d/new\r\nRETR a",
+    "MODE Z\r\nOPTS MODE Z KEEP 1\r\nEPSV\r\nSTOR /d/new\r\nSTOR /d\r\nOPTS MODE Z KEEP 0\r\nRETR a",
     "RETR a\r\nRETR a\r\nRETR a",
     "STOR /d/new\r\nSTOR /d/new",
     "STRU R\r\nTYPE A\r\nRETR a",
@@ -361,7 +363,7 @@ fn answer(world: &mut World, kind: Kind, how: &Index) {
             world.answer_data(kind, event);
         }
         Work::Move(job)
-            if job.direction == Direction::Receive && job.mode.keeps_connection() && how.index(3) == 0 =>
+            if job.direction == Direction::Receive && job.mode.has_markers() && how.index(3) == 0 =>
         {
             world.marker(MARKERS[how.index(MARKERS.len())], how.index(2000) as u64);
         }
@@ -504,7 +506,7 @@ fn the_sequences_reach_what_matters() {
     let mut runner = TestRunner::deterministic();
     let sequences = (policy(), prop::collection::vec(step(), STEPS));
     let mut said = HashMap::new();
-    for _ in 0..200 {
+    for _ in 0..240 {
         let (policy, steps) = sequences.new_tree(&mut runner).expect("nothing is filtered").current();
         let mut world = world_with(policy, true, false, None);
         for step in &steps {

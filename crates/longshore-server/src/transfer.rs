@@ -173,7 +173,7 @@ impl Engine {
 
     /// Both sides learn that the other has everything: by the end of the data connection, unless it stays.
     async fn end(mut self, end: End) -> Option<Link> {
-        if end == End::Complete && form(&self.job).keeps_connection() {
+        if end == End::Complete && self.job.keeps_connection {
             self.link.rest();
             return Some(self.link);
         }

@@ -21,6 +21,8 @@ pub(super) struct Link {
     /// Where it goes, or where it is listened for.
     address: SocketAddr,
     pub(super) mode: Mode,
+    /// Whether it stays open behind a file, so that several share it.
+    pub(super) is_shared: bool,
     pub(super) protection: Protection,
     /// For whom it was arranged, until a transfer was written for it.
     pub(super) fresh_for: Option<RequestId>,
@@ -36,8 +38,8 @@ impl Dialogue {
         let Some(link) = &self.data.link else { return false };
         let fits = link.mode == self.wanted_mode() && link.protection == self.known.wanted_protection();
         // In stream mode it was made for one transfer, which may not have begun.
-        let free = link.mode.keeps_connection() || link.queue.is_empty();
-        let mine = link.mode.keeps_connection() || link.fresh_for == Some(task.id);
+        let free = link.is_shared || link.queue.is_empty();
+        let mine = link.is_shared || link.fresh_for == Some(task.id);
         fits && free && mine && link.ends_before.is_none()
     }
 
@@ -179,10 +181,12 @@ impl Dialogue {
     }
 
     fn take_link(&mut self, id: RequestId, operation: OperationId, address: SocketAddr) {
+        let mode = self.wanted_mode();
         self.data.link = Some(Link {
             id: operation,
             address,
-            mode: self.wanted_mode(),
+            mode,
+            is_shared: self.known.keeps_connection(mode),
             protection: self.known.wanted_protection(),
             fresh_for: Some(id),
             ends_before: None,

@@ -29,6 +29,10 @@ pub(super) struct Known {
     logged_in: bool,
     /// The answer to FEAT.
     pub(super) features: Option<Features>,
+    /// Whether OPTS MODE Z KEEP 1 was taken.
+    keeps_deflate: bool,
+    /// Whether it was refused, although FEAT tells of it.
+    refused_keep: bool,
     /// A mode that FEAT tells of and that was refused nevertheless.
     pub(super) refused_mode: Option<Mode>,
     /// EPSV is not known there, or its ports lead nowhere.
@@ -53,6 +57,8 @@ impl Default for Known {
             tls: false,
             logged_in: false,
             features: None,
+            keeps_deflate: false,
+            refused_keep: false,
             refused_mode: None,
             no_extended_passive: false,
             no_extended_active: false,
@@ -68,6 +74,8 @@ pub(super) enum Setting {
     Representation(Representation),
     Structure(Structure),
     Mode(Mode),
+    /// OPTS MODE Z KEEP 1.
+    DeflateKeep,
     /// PBSZ 0.
     BufferSize,
     /// PROT.
@@ -80,6 +88,7 @@ impl Setting {
             Setting::Representation(representation) => representation.name(),
             Setting::Structure(structure) => structure.name(),
             Setting::Mode(mode) => mode.name(),
+            Setting::DeflateKeep => "MODE Z KEEP 1",
             Setting::BufferSize => "0",
             Setting::Protection(Protection::Clear) => "C",
             Setting::Protection(Protection::Private) => "P",
@@ -92,6 +101,7 @@ impl Setting {
             Setting::Representation(_) => Verb::Type,
             Setting::Structure(_) => Verb::Stru,
             Setting::Mode(_) => Verb::Mode,
+            Setting::DeflateKeep => Verb::Opts,
             Setting::BufferSize => Verb::Pbsz,
             Setting::Protection(_) => Verb::Prot,
         }
@@ -127,11 +137,23 @@ impl Known {
         self.facts.is_none() && self.features.is_none()
     }
 
+    /// Whether the server is to keep data connections in MODE Z open, and was not told so.
+    pub(super) fn keep_to_set(&self, mode: Mode) -> bool {
+        let offered = self.features.as_ref().is_some_and(Features::has_deflate_keep);
+        mode == Mode::Deflate && offered && !self.keeps_deflate && !self.refused_keep
+    }
+
+    /// Whether a data connection stays open behind a file.
+    pub(super) fn keeps_connection(&self, mode: Mode) -> bool {
+        mode.keeps_connection() || (mode == Mode::Deflate && self.keeps_deflate)
+    }
+
     /// What was set is not known any more.
     fn forget_settings(&mut self) {
         self.representation = None;
         self.structure = None;
         self.mode = None;
+        self.keeps_deflate = false;
         self.protection = if self.tls { None } else { Some(Protection::Clear) };
         self.buffer_size_set = false;
     }
@@ -141,6 +163,7 @@ impl Known {
             Setting::Representation(representation) => self.representation = Some(representation),
             Setting::Structure(structure) => self.structure = Some(structure),
             Setting::Mode(mode) => self.mode = Some(mode),
+            Setting::DeflateKeep => self.keeps_deflate = true,
             Setting::BufferSize => self.buffer_size_set = true,
             Setting::Protection(protection) => self.protection = Some(protection),
         }
@@ -153,7 +176,7 @@ impl Dialogue {
         let is_taken = reply.class() == Class::Completion;
         if is_taken {
             self.known.set(setting);
-            if matches!(setting, Setting::Mode(_) | Setting::Protection(_)) {
+            if matches!(setting, Setting::Mode(_) | Setting::DeflateKeep | Setting::Protection(_)) {
                 self.close_link();
             }
         }
@@ -161,6 +184,8 @@ impl Dialogue {
         match setting {
             _ if is_protecting => self.go_on_protecting(id, is_taken),
             _ if is_taken => {}
+            // Each file then has a data connection of its own.
+            Setting::DeflateKeep => self.known.refused_keep = true,
             Setting::Mode(mode)
                 if matches!(self.options.mode, ModeChoice::Prefer(_)) && mode != Mode::Stream =>
             {

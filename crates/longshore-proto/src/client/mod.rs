@@ -17,8 +17,8 @@
 //! # Whose bytes are on a data connection
 //!
 //! The data of a file never goes out, and is never taken in, under another name. In stream mode a data connection
-//! serves one transfer. In block and compressed mode ([`Mode::keeps_connection`]) several share one, and commands are
-//! sent ahead; then these rules hold:
+//! serves one transfer. In block and compressed mode ([`Mode::keeps_connection`]), and in MODE Z where the server has
+//! taken `OPTS MODE Z KEEP 1`, several share one, and commands are sent ahead; then these rules hold:
 //!
 //! 1. Jobs of one data connection run one after the other, in the order in which their commands were written. A job
 //!    begins only when each one before it has ended whole, or was refused before its mark with no byte moved.
@@ -107,7 +107,7 @@ impl Default for Options {
     }
 }
 
-/// Which MODE transfers use.
+/// Which MODE transfers use. In MODE Z data connections stay open where FEAT tells of `OPTS MODE Z KEEP`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ModeChoice {
     /// Stream mode, which every server has.
@@ -139,7 +139,7 @@ pub struct Ahead {
     pub commands: usize,
     /// Bytes of them. At most [`limits::AHEAD_LIMIT_BYTES`].
     pub bytes: usize,
-    /// Whether the data of an upload goes out before its mark, in block and compressed mode. Only for servers that close
+    /// Whether the data of an upload goes out before its mark, where data connections stay open. Only for servers that close
     /// the data connection of an upload that they refuse, as longshore does: others would take the bytes for the next
     /// file.
     pub data: bool,
@@ -496,7 +496,8 @@ pub enum DataEvent {
     Listening(SocketAddr),
     /// Neither.
     Failed(ConnectFailure),
-    /// The bytes have moved, or not. In block and compressed mode the connection stays after [`End::Complete`].
+    /// The bytes have moved, or not. Where [`TransferJob::keeps_connection`] says so, the connection stays after
+    /// [`End::Complete`].
     Moved {
         /// Bytes of the file.
         bytes: u64,
@@ -568,6 +569,8 @@ pub struct TransferJob {
     pub structure: Structure,
     /// MODE.
     pub mode: Mode,
+    /// Whether the connection stays open behind the file; else what sends it ends it there.
+    pub keeps_connection: bool,
     /// PROT. The first job on a connection begins its TLS.
     pub protection: Protection,
     /// Give up after so long without a byte.

@@ -176,7 +176,7 @@ impl Dialogue {
         if let Some(setting) = self.known.protection_to_set() {
             return self.need_setting(setting);
         }
-        if matches!(self.options.mode, ModeChoice::Prefer(_)) && self.known.features.is_none() {
+        if self.asks_for_features() && self.known.features.is_none() {
             return Need::Command(Step::Learn, write::command("FEAT", None));
         }
         if let need @ Need::Command(..) = self.need_representation(form.representation) {
@@ -188,6 +188,9 @@ impl Dialogue {
         let mode = self.wanted_mode();
         if self.known.mode != Some(mode) {
             return self.need_setting(Setting::Mode(mode));
+        }
+        if self.known.keep_to_set(mode) {
+            return self.need_setting(Setting::DeflateKeep);
         }
         if !self.has_link_for(task) {
             return Need::Link;
@@ -210,6 +213,11 @@ impl Dialogue {
 
     fn need_setting(&self, setting: Setting) -> Need {
         Need::Command(Step::Set(setting), setting.line())
+    }
+
+    /// Whether FEAT decides how the next transfer goes: which mode, and whether MODE Z keeps data connections.
+    fn asks_for_features(&self) -> bool {
+        matches!(self.options.mode, ModeChoice::Prefer(_) | ModeChoice::Insist(Mode::Deflate))
     }
 
     /// What MODE should be for the next transfer.

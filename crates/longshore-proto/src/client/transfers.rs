@@ -62,7 +62,7 @@ impl Dialogue {
     /// Writes a transfer's command if it may be written now; whether it was.
     pub(super) fn write_transfer(&mut self, id: RequestId, verb: Verb, line: CommandLine) -> bool {
         let Some(link) = &mut self.data.link else { return false };
-        let shared = link.mode.keeps_connection();
+        let shared = link.is_shared;
         let commands = if shared { self.options.ahead.commands.min(self.data.pace.max(1)) } else { 1 };
         if !self.wire.has_room(commands, self.options.ahead.bytes, line.bytes().len()) {
             return false;
@@ -136,11 +136,12 @@ impl Dialogue {
             return;
         };
         let (connection, mode, protection) = (link.id, link.mode, link.protection);
+        let keeps_connection = link.is_shared;
         let Some(task) = self.tasks.get(id) else { return };
         let Stage::Transfer(flight) = &task.stage else { return };
         // A connection that ends before the server looks at it is no connection to many: in stream mode an upload waits.
-        let early = is_upload(flight.verb) == mode.keeps_connection()
-            && (self.options.ahead.data || !mode.keeps_connection());
+        let early =
+            is_upload(flight.verb) == keeps_connection && (self.options.ahead.data || !keeps_connection);
         if task.aborted || !(flight.marked || early) {
             return;
         }
@@ -159,6 +160,7 @@ impl Dialogue {
             representation,
             structure,
             mode,
+            keeps_connection,
             protection,
             stall_timeout: self.options.stall_timeout,
         };
@@ -219,7 +221,7 @@ impl Dialogue {
         let end = link.ends_before.map_or(before, |end| end.min(before));
         link.ends_before = Some(end);
         let lost: Vec<RequestId> = link.queue.iter().copied().filter(|&id| id >= end).collect();
-        if link.mode.keeps_connection() && !lost.is_empty() {
+        if link.is_shared && !lost.is_empty() {
             self.data.pace = 1;
         }
         for id in lost {
@@ -246,7 +248,7 @@ impl Dialogue {
             Movement::NotBegun if taken && flight.marked && self.will_advance(id) => return,
             Movement::NotBegun | Movement::Ended { .. } => {}
         }
-        let shared = self.data.link.as_ref().is_some_and(|link| link.mode.keeps_connection());
+        let shared = self.data.link.as_ref().is_some_and(|link| link.is_shared);
         let verb = flight.verb;
         let outcome = self.outcome(task, flight, ending);
         if !shared {

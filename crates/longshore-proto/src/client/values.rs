@@ -3,7 +3,7 @@
 //! Not inside: the addresses of 227 and 229 ([`address`](crate::address)) and moments as such ([`time`](crate::time)).
 
 use super::reply::Reply;
-use crate::command::Mode;
+use crate::command::{DEFLATE_KEEP_FEATURE, Mode};
 use crate::time::{self, UnixTime};
 
 /// The extensions that a server tells of (RFC 2389 section 3).
@@ -40,6 +40,11 @@ impl Features {
             let words = parameters.split(|byte| b" ,;".contains(byte));
             words.into_iter().any(|word| word.eq_ignore_ascii_case(mode.name().as_bytes()))
         })
+    }
+
+    /// Whether a line says that data connections may stay open in MODE Z: `OPTS MODE Z KEEP`.
+    pub fn has_deflate_keep(&self) -> bool {
+        self.lines().any(|line| line.eq_ignore_ascii_case(DEFLATE_KEEP_FEATURE))
     }
 
     /// What stands behind the name in each of its lines.

@@ -35,7 +35,7 @@ pub(super) enum Arrangement {
         /// When a passive port that nobody used is closed.
         expires: Option<Moment>,
     },
-    /// The transfer before has left its data connection open (block and compressed mode).
+    /// The transfer before has left its data connection open (block and compressed mode, and MODE Z by OPTS).
     Kept {
         route: Route,
         /// When a connection that nobody uses is closed.
@@ -105,7 +105,7 @@ impl Arrangement {
         *self = Arrangement::Gone(Gone::ClosedByRefusal);
     }
 
-    /// MODE, PROT: a connection that was kept does not fit any more.
+    /// MODE, PROT, OPTS MODE Z KEEP 0: a connection that was kept does not fit any more.
     pub(super) fn close_kept(&mut self) -> Held {
         if self.is_kept() { self.close() } else { Held::Nothing }
     }

@@ -427,7 +427,18 @@ impl Session {
                 self.settings.level = Some(level);
                 Reply::new(Situation::DeflateLevelSet).with("level", u64::from(level.get()))
             }
-            Options::DeflateLevel(_) => Reply::new(Situation::OptionUnknown).with("option", "MODE Z"),
+            Options::DeflateKeep(keep) if self.policy.deflate => {
+                if !keep && self.settings.mode == Mode::Deflate {
+                    // Nothing comes behind the file before any more.
+                    let held = self.arrangement.close_kept();
+                    self.let_go(held);
+                }
+                self.settings.keeps_deflate = keep;
+                Reply::new(if keep { Situation::DeflateStays } else { Situation::DeflateCloses })
+            }
+            Options::DeflateLevel(_) | Options::DeflateKeep(_) => {
+                Reply::new(Situation::OptionUnknown).with("option", "MODE Z")
+            }
             Options::Unknown(option) => Reply::new(Situation::OptionUnknown).with("option", option),
         };
         self.answer(verb, reply);

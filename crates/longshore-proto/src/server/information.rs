@@ -9,6 +9,7 @@ use super::login::Login;
 use super::session::{Session, Stage};
 use super::settings::Settings;
 use super::{QuotaStatus, StorageOutcome};
+use crate::command::DEFLATE_KEEP_FEATURE;
 use crate::reply::{Reply, Situation};
 use crate::verbs::{VERBS, Verb};
 
@@ -88,7 +89,8 @@ impl Session {
         lines.push(facts);
         lines.extend([b"MODE B".to_vec(), b"MODE C".to_vec()]);
         if self.policy.deflate {
-            lines.push(b"MODE Z".to_vec());
+            // In a line of its own: some clients take whatever stands behind MODE Z for parameters of the draft.
+            lines.extend([b"MODE Z".to_vec(), DEFLATE_KEEP_FEATURE.to_vec()]);
         }
         lines.push(b"TVFS".to_vec());
         lines.push(b"UTF8".to_vec());

@@ -489,6 +489,8 @@ pub struct TransferJob {
     pub structure: Structure,
     /// MODE.
     pub mode: Mode,
+    /// Whether the data connection stays open behind a file that is whole.
+    pub keeps_connection: bool,
     /// The level of MODE Z that the client has asked for.
     pub level: Option<Level>,
     /// PROT.

@@ -17,11 +17,20 @@ pub(super) struct Settings {
     pub(super) mode: Mode,
     /// What OPTS MODE Z asked for.
     pub(super) level: Option<Level>,
+    /// Whether OPTS MODE Z KEEP 1 was said: data connections stay open in MODE Z, too.
+    pub(super) keeps_deflate: bool,
     pub(super) facts: Facts,
     pub(super) epsv_all: bool,
     pub(super) restart: Restart,
     /// What RNFR named, for exactly the next command.
     pub(super) rename_from: Option<VirtualPath>,
+}
+
+impl Settings {
+    /// Whether a data connection stays open behind a file that is whole.
+    pub(super) fn keeps_connection(&self) -> bool {
+        self.mode.keeps_connection() || (self.mode == Mode::Deflate && self.keeps_deflate)
+    }
 }
 
 /// REST, until its transfer.

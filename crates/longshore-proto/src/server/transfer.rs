@@ -155,7 +155,7 @@ impl Session {
             }
             // In block and compressed mode offsets come from markers, which stand where a text can be taken up.
             (Ok(_), Restart::At(offset))
-                if self.settings.representation.is_text() && !self.settings.mode.keeps_connection() =>
+                if self.settings.representation.is_text() && !self.settings.mode.has_markers() =>
             {
                 Reply::new(Situation::RestartInText).with("offset", offset).with("verb", verb.name())
             }
@@ -406,7 +406,7 @@ impl Transfer {
                         let id = session.new_id();
                         session.push(Output::Data(id, DataOp::Release));
                     }
-                    if session.settings.mode.keeps_connection() {
+                    if session.settings.keeps_connection() {
                         session.arrangement.cut();
                     }
                     self.abandon(session, reply)
@@ -460,7 +460,7 @@ impl Transfer {
         if kept {
             let expires = session.now + session.policy.reservation_timeout;
             session.arrangement.keep(self.route, expires);
-        } else if end != End::Complete && session.settings.mode.keeps_connection() {
+        } else if end != End::Complete && session.settings.keeps_connection() {
             match (self.direction, end) {
                 (Direction::Receive, End::Storage(_)) => session.arrangement.close_by_refusal(),
                 _ => session.arrangement.cut(),
@@ -478,6 +478,7 @@ impl Transfer {
             representation: session.settings.representation,
             structure: session.settings.structure,
             mode: session.settings.mode,
+            keeps_connection: session.settings.keeps_connection(),
             level: session.settings.level,
             protection: self.protection,
             stall_timeout: session.policy.stall_timeout,

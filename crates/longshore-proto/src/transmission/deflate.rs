@@ -210,7 +210,7 @@ impl Decoder {
             }
             if self.is_finished {
                 if !self.is_ended {
-                    self.stream.finish(sink).map_err(fault)?;
+                    self.stream.finish_inflated(sink).map_err(fault)?;
                 }
                 return Ok((position, Stop::End));
             }

@@ -147,9 +147,14 @@ impl Mode {
         }
     }
 
-    /// Whether a file has an end of its own, so that the connection may stay open behind it for another one (RFC 959
-    /// section 3.3). Where the end of MODE Z leads to is agreed elsewhere.
+    /// Whether the connection stays open behind a file for the next one, which nobody has to ask for (RFC 959 section
+    /// 3.3). A file in MODE Z has an end of its own, too, but there staying open is agreed on elsewhere.
     pub const fn keeps_connection(self) -> bool {
+        matches!(self, Mode::Block | Mode::Compressed)
+    }
+
+    /// Whether [`Sender::mark`] and [`Step::Marker`] exist in some structure (RFC 959 section 3.5).
+    pub const fn has_markers(self) -> bool {
         matches!(self, Mode::Block | Mode::Compressed)
     }
 }
@@ -199,6 +204,6 @@ impl Form {
 
     /// Whether [`Sender::mark`] and [`Step::Marker`] exist (RFC 959 section 3.5).
     pub fn has_markers(self) -> bool {
-        self.keeps_connection() && self.structure != Structure::Page
+        self.mode.has_markers() && self.structure != Structure::Page
     }
 }

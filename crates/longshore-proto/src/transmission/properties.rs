@@ -186,7 +186,7 @@ fn check_part(form: Form, file: &[u8], part: &[u8]) {
         }
         Ok(ending) => {
             let may_end = match form.mode {
-                Mode::Stream => form.structure != Structure::Page,
+                Mode::Stream => form.structure == Structure::File,
                 Mode::Compressed => part.ends_with(&[0, 0x40]) || part.ends_with(&[0, 0xC0]),
                 Mode::Block | Mode::Deflate => false,
             };

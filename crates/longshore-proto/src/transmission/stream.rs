@@ -1,7 +1,7 @@
 //! MODE S (RFC 959 section 3.4.1): data as they are; with STRU R, 0xFF escapes.
 //!
-//! The end of the connection is the end of the file. With STRU R an escape states it too, and what follows that escape
-//! does not belong to the file.
+//! The end of the connection is the end of the file. With STRU R an escape states it: what follows that escape does not
+//! belong to the file, and a connection that ends without it was cut.
 //!
 //! Not inside: what ends the connection, and whether it ended in order.
 
@@ -119,8 +119,13 @@ impl Decoder {
         Ok((position, Stop::Input))
     }
 
-    /// Ends the file where the connection, or the zlib stream around it, has ended.
+    /// Ends the file where the connection has ended. Records have an end of their own, which has not come.
     pub(super) fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), Problem> {
+        if self.has_records { Err(Problem::Cut) } else { sink.end_of_file() }
+    }
+
+    /// Ends the file where the zlib stream around it has ended, which nobody can cut unnoticed.
+    pub(super) fn finish_inflated(&mut self, sink: &mut Sink<'_>) -> Result<(), Problem> {
         if self.is_escaped { Err(Problem::Cut) } else { sink.end_of_file() }
     }
 }

@@ -43,6 +43,8 @@ pub struct Model {
     pub is_text: bool,
     pub structure: Structure,
     pub mode: Mode,
+    /// OPTS MODE Z KEEP 1 was said.
+    keeps_deflate: bool,
     /// The transfer that runs has said its mark.
     begun: bool,
     /// The final answer to the command before.
@@ -57,6 +59,7 @@ impl Default for Model {
             is_text: true,
             structure: Structure::File,
             mode: Mode::Stream,
+            keeps_deflate: false,
             begun: false,
             previous: None,
         }
@@ -147,6 +150,15 @@ impl Model {
         self.is_text && !matches!(self.mode, Mode::Block | Mode::Compressed)
     }
 
+    /// Whether a data connection stays open behind a file.
+    pub fn keeps_connection(&self) -> bool {
+        match self.mode {
+            Mode::Stream => false,
+            Mode::Block | Mode::Compressed => true,
+            Mode::Deflate => self.keeps_deflate,
+        }
+    }
+
     /// The octet at which a transfer begins.
     pub fn offset(&self, verb: Verb) -> u64 {
         match self.restart {
@@ -163,7 +175,7 @@ impl Model {
 
     /// A transfer is answered for good: what becomes of its data connection.
     pub fn end_connection(&mut self, data: Data, upload: bool, complete: bool) {
-        let keeps = matches!(self.mode, Mode::Block | Mode::Compressed);
+        let keeps = self.keeps_connection();
         self.arranged = match data {
             // No mark was said.
             _ if !self.begun => self.arranged,
@@ -203,6 +215,7 @@ impl Model {
         self.previous = Some(situation);
         if matches!(situation, Situation::Reset | Situation::TlsBegins) {
             (self.is_text, self.structure, self.mode) = (true, Structure::File, Mode::Stream);
+            self.keeps_deflate = false;
         }
         match situation {
             Situation::TypeSet => self.is_text = value(reply) != "I",
@@ -217,6 +230,13 @@ impl Model {
                     self.close_kept();
                 }
                 self.mode = mode;
+            }
+            Situation::DeflateStays => self.keeps_deflate = true,
+            Situation::DeflateCloses => {
+                self.keeps_deflate = false;
+                if self.mode == Mode::Deflate {
+                    self.close_kept();
+                }
             }
             Situation::Passive | Situation::ExtendedPassive => self.arranged = Arranged::Passive,
             Situation::Active => self.arranged = Arranged::Active,

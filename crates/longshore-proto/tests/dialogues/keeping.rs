@@ -1,6 +1,8 @@
-//! Data connections that stay in block and compressed mode: how they are used, and what closes them.
+//! Data connections that stay in block and compressed mode, and in MODE Z where that was asked for: how they are used,
+//! and what closes them.
 //!
-//! Not inside: queues of transfers on one of them ([`queues`](crate::queues)), and what the bytes look like.
+//! Not inside: what is particular to MODE Z ([`keeping_deflate`](crate::keeping_deflate)), queues of transfers on one of
+//! them ([`queues`](crate::queues)), and what the bytes look like.
 
 use longshore_proto::server::{Policy, TlsNeed, TlsOffer, TlsPolicy};
 use longshore_proto::transmission::Mode;
@@ -11,6 +13,9 @@ use crate::common::{Scene, World, logged_in};
 pub(crate) fn kept_in(policy: Policy, mode: &str, arrange: &str) -> Scene {
     let mut scene = logged_in(policy, World::connection("192.0.2.1:2121", "192.0.2.7:40000"));
     let code = if arrange == "PASV" { "227" } else { "200" };
+    if mode == "MODE Z" {
+        scene.play(&[("send", "OPTS MODE Z KEEP 1"), ("expect", "200 options.mode-z-keep")]);
+    }
     scene.play(&[
         ("send", "TYPE I"),
         ("expect", "200"),
@@ -26,6 +31,13 @@ pub(crate) fn kept_in(policy: Policy, mode: &str, arrange: &str) -> Scene {
     scene
 }
 
+/// Every mode in which it may stay; MODE Z only because it was asked for.
+pub(crate) const MODES: [&str; 3] = ["MODE B", "MODE C", "MODE Z"];
+
+pub(crate) fn offering_every_mode() -> Policy {
+    Policy { deflate: true, ..Policy::default() }
+}
+
 fn kept() -> Scene {
     kept_in(Policy::default(), "MODE B", "PASV")
 }
@@ -38,12 +50,12 @@ pub(crate) fn check_kept(steps: &[(&str, &str)]) {
     scene.end();
 }
 
-const NEXT: &[(&str, &str)] =
+pub(crate) const NEXT: &[(&str, &str)] =
     &[("send", "RETR a"), ("expect", "125 transfer.begins"), ("expect", "250 transfer.sent-kept")];
 
 #[test]
 fn the_next_transfer_needs_no_arrangement() {
-    for mode in ["MODE B", "MODE C"] {
+    for mode in MODES {
         for arrange in ["PASV", "PORT 192,0,2,7,20,1"] {
             for (command, end) in [
                 ("RETR a", "250 transfer.sent-kept 100"),
@@ -53,7 +65,7 @@ fn the_next_transfer_needs_no_arrangement() {
                 ("NLST", "250 transfer.sent-kept"),
                 ("MLSD", "250 transfer.sent-kept"),
             ] {
-                let mut scene = kept_in(Policy::default(), mode, arrange);
+                let mut scene = kept_in(offering_every_mode(), mode, arrange);
                 scene.play(&[
                     // Nobody has to connect any more.
                     ("client", "stays away"),
@@ -177,10 +189,9 @@ fn a_new_arrangement_closes_it() {
 
 #[test]
 fn another_mode_closes_it() {
-    let policy = Policy { deflate: true, ..Policy::default() };
-    for from in Mode::ALL.into_iter().filter(|mode| mode.keeps_connection()) {
+    for from in Mode::ALL.into_iter().filter(|mode| *mode != Mode::Stream) {
         for to in Mode::ALL.into_iter().filter(|mode| *mode != from) {
-            let mut scene = kept_in(policy.clone(), &format!("MODE {}", from.name()), "PASV");
+            let mut scene = kept_in(offering_every_mode(), &format!("MODE {}", from.name()), "PASV");
             scene.play(&[
                 ("send", &format!("MODE {}", to.name())),
                 ("expect", "200"),

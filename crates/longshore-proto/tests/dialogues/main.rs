@@ -11,6 +11,7 @@ mod coming_in;
 mod endings;
 mod files;
 mod keeping;
+mod keeping_deflate;
 mod lines;
 mod order;
 mod parameters;

@@ -141,10 +141,11 @@ fn the_level_of_deflate() {
         ("line", "MODE B"),
         ("line", "MODE C"),
         ("line", "MODE Z"),
+        ("line", "OPTS MODE Z KEEP"),
         ("send", "OPTS MODE Z LEVEL 9"),
         ("expect", "200 options.mode-z MODE Z compresses with level 9"),
     ]);
-    for wrong in ["LEVEL 0", "LEVEL 10", "LEVEL", "LEVEL x", "LEVEL 1 2", "BLOCKSIZE 5", "KEEP 1", ""] {
+    for wrong in ["LEVEL 0", "LEVEL 10", "LEVEL", "LEVEL x", "LEVEL 1 2", "BLOCKSIZE 5", ""] {
         scene.play(&[("send", &format!("OPTS MODE Z {wrong}")), ("expect", "501 options.unknown OPTS MODE")]);
     }
     scene.play(&[
@@ -162,6 +163,58 @@ fn the_level_of_deflate() {
     assert_eq!(level, Some(1));
     scene.end();
     check_logged_in(&[("send", "OPTS MODE Z LEVEL 9"), ("expect", "501 options.unknown OPTS MODE Z")]);
+}
+
+#[test]
+fn whether_deflate_keeps_data_connections() {
+    let policy = Policy { deflate: true, ..Policy::default() };
+    let mut scene = logged_in(policy, World::connection("192.0.2.1:21", "192.0.2.7:40000"));
+    for wrong in ["KEEP", "KEEP 2", "KEEP 01", "KEEP -1", "KEEP ON", "KEEP 1 1", "KEEP1"] {
+        scene.play(&[("send", &format!("OPTS MODE Z {wrong}")), ("expect", "501 options.unknown OPTS MODE")]);
+    }
+    scene.play(&[("send", "OPTS MODE B KEEP 1"), ("expect", "501 options.unknown OPTS MODE")]);
+    let mut transfers = |line: &str, answer: &str, end: &str| {
+        scene.play(&[
+            ("send", line),
+            ("expect", answer),
+            ("send", "MODE Z"),
+            ("expect", "200"),
+            ("send", "PASV"),
+            ("expect", "227"),
+            ("send", "RETR a"),
+            ("expect", "150"),
+            ("expect", end),
+        ]);
+        scene.world.job.as_ref().map(|job| job.keeps_connection)
+    };
+    // What is wrong changes nothing, in neither direction.
+    assert_eq!(transfers("OPTS MODE Z KEEP 9", "501", "226 transfer.sent"), Some(false));
+    let stays = "200 options.mode-z-keep In MODE Z the data connection stays open for the next transfer";
+    assert_eq!(transfers("opts mode z keep 1", stays, "250 transfer.sent-kept"), Some(true));
+    assert_eq!(transfers("OPTS MODE Z KEEP 9", "501", "250 transfer.sent-kept"), Some(true));
+    let closes = "200 options.mode-z-close In MODE Z the data connection closes behind each file";
+    assert_eq!(transfers("OPTS MODE Z KEEP 0", closes, "226 transfer.sent"), Some(false));
+    // It is forgotten with everything else.
+    transfers("OPTS MODE Z KEEP 1", "200", "250");
+    scene.play(&[
+        ("send", "REIN"),
+        ("expect", "220"),
+        ("send", "USER anonymous"),
+        ("expect", "331"),
+        ("send", "PASS x"),
+        ("expect", "230"),
+        ("send", "MODE Z"),
+        ("expect", "200"),
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "RETR a"),
+        ("expect", "150"),
+        ("expect", "226 transfer.sent"),
+    ]);
+    scene.end();
+    for line in ["OPTS MODE Z KEEP 1", "OPTS MODE Z KEEP 0"] {
+        check_logged_in(&[("send", line), ("expect", "501 options.unknown OPTS MODE Z")]);
+    }
 }
 
 #[test]

@@ -4,7 +4,14 @@
 //! ([`protected_data`](crate::protected_data)), and the ends that come while TLS begins
 //! ([`protecting_ends`](crate::protecting_ends)).
 
-use longshore_proto::server::{Policy, TlsNeed, TlsOffer, TlsPolicy};
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_proto::line::Line;
+use longshore_proto::reply::Situation;
+use longshore_proto::server::{
+    Input, Moment, Output, Policy, Session, TlsEvent, TlsNeed, TlsOffer, TlsPolicy,
+};
 
 use crate::common::{Kind, Scene, World};
 
@@ -180,6 +187,25 @@ fn nothing_is_taken_while_tls_begins() {
         ("went", "inside TLS"),
     ]);
     scene.end();
+}
+
+/// Nobody hands a line in meanwhile. If somebody does, it has come in clear and must never count as one inside TLS.
+#[test]
+fn a_line_that_is_handed_in_while_tls_begins_is_dropped() {
+    let connection = World::connection("192.0.2.1:21", "192.0.2.7:40000");
+    let now = Moment(Duration::from_secs(1));
+    let mut session = Session::new(Arc::new(explicit()), connection, now);
+    let outputs = |session: &mut Session| std::iter::from_fn(|| session.next()).collect::<Vec<_>>();
+    outputs(&mut session);
+    session.handle(now, Input::Line(Line::Command(b"AUTH TLS")));
+    let [Output::StartTls(id, Some(_))] = outputs(&mut session)[..] else { panic!("TLS begins") };
+    session.handle(now, Input::Line(Line::Command(b"NOOP")));
+    let event = TlsEvent::Up { description: "TLSv1.3".to_owned(), certificate: false };
+    session.handle(now, Input::Tls(id, event));
+    assert!(outputs(&mut session).is_empty(), "it is answered");
+    session.handle(now, Input::Line(Line::Command(b"NOOP")));
+    let [Output::Reply(ref reply)] = outputs(&mut session)[..] else { panic!("it is answered") };
+    assert_eq!(reply.situation, Situation::Noop);
 }
 
 #[test]

@@ -75,7 +75,18 @@ fn uploads_begin_where_rest_says() {
             panic!("{command} opens an upload");
         };
         assert_eq!(*start, expected, "{command} after REST {rest}");
-        scene.play(&[("answer", "storage"), ("expect", "150"), ("expect", "226")]);
+        scene.play(&[("answer", "storage"), ("expect", "150"), ("expect", "226"), ("release", "storage")]);
+        // It has served this one, and is no reason to refuse the next.
+        for next in ["STOR x", "RETR a"] {
+            scene.play(&[
+                ("send", "PASV"),
+                ("expect", "227"),
+                ("send", next),
+                ("expect", "150"),
+                ("expect", "226"),
+            ]);
+            assert_eq!(scene.world.job.as_ref().map(|job| job.offset), Some(0), "{next} after {command}");
+        }
         scene.end();
     }
     check_image(&[

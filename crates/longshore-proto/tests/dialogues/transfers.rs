@@ -330,6 +330,14 @@ fn an_upload_is_complete_when_it_is_stored() {
         ("NotEmpty", "451 transfer.write-failed"),
         ("Unsupported", "451 transfer.write-failed"),
         ("BeyondEnd", "451 transfer.write-failed"),
+        ("NoPermission", "553 target.no-permission"),
+        ("ReadOnly", "553 target.no-permission"),
+        ("NotADirectory", "553 target.no-directory"),
+        ("IsADirectory", "553 target.is-a-directory"),
+        ("NotAFile", "553 target.not-a-file"),
+        ("Name", "553 target.name-not-allowed"),
+        ("TooLarge", "552 storage.too-large"),
+        ("Busy", "450 file.busy"),
     ] {
         check_logged_in(&[
             ("send", "PASV"),

@@ -63,12 +63,12 @@ impl ClientSide {
             }
             DataOp::Send(job) => {
                 let content = self.sources[&job.request].clone();
-                let bytes = Bytes::Out(Sender::new(content, job.mode.keeps_connection()));
+                let bytes = Bytes::Out(Sender::new(content, job.keeps_connection));
                 self.begin(id, job, bytes);
             }
             DataOp::Receive(job) => {
                 self.received.insert(job.request, Vec::new());
-                let bytes = Bytes::In(Receiver::new(job.mode.keeps_connection()));
+                let bytes = Bytes::In(Receiver::new(job.keeps_connection));
                 self.begin(id, job, bytes);
             }
             DataOp::Cancel => {

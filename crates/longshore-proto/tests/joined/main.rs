@@ -48,7 +48,9 @@ fn plan(chance: &mut Chance) -> Plan {
         ModeChoice::Insist(Mode::Block),
         ModeChoice::Insist(Mode::Block),
         ModeChoice::Prefer(Mode::Compressed),
-    ][chance.below(4)];
+        ModeChoice::Prefer(Mode::Deflate),
+        ModeChoice::Insist(Mode::Deflate),
+    ][chance.below(6)];
     let route = match chance.below(3) {
         0 => RouteChoice::Active { address: None },
         _ => RouteChoice::Passive,
@@ -293,7 +295,7 @@ fn judge_downloads(world: &World) {
     }
 }
 
-/// Seeds of the everyday run. `LONGSHORE_JOINED_SEEDS=from-to` plays others.
+/// Seeds of the everyday run. `LONGSHORE_JOINED_SEEDS=from-to` at build time plays others.
 fn seeds() -> std::ops::Range<u64> {
     let Some(text) = option_env!("LONGSHORE_JOINED_SEEDS") else { return 0..3000 };
     let (from, to) = text.split_once('-').expect("from-to");

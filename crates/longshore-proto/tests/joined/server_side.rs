@@ -164,7 +164,7 @@ impl ServerSide {
             }
             DataOp::Establish(channel) => self.establishing = Some((id, channel.route)),
             DataOp::Move(job) => {
-                let in_blocks = job.mode.keeps_connection();
+                let in_blocks = job.keeps_connection;
                 let bytes = match job.direction {
                     Direction::Send => {
                         debug_assert!(job.plan == Plan::File || job.offset == 0);
@@ -259,7 +259,7 @@ impl ServerSide {
 
     fn finish(&mut self, chance: &mut Chance, network: &mut Network, end: End) {
         let Some(Moving { job, bytes }) = self.moving.take() else { return };
-        let kept = end == End::Complete && job.mode.keeps_connection();
+        let kept = end == End::Complete && job.keeps_connection;
         if !kept && let Some(wire) = self.wire.take() {
             network.close(chance, wire, Side::Server, end != End::Complete);
         }

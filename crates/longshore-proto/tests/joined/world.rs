@@ -72,7 +72,8 @@ impl World {
         let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
         let (ours, theirs) = (address("192.0.2.1:21"), address("198.51.100.7:50000"));
         let offer = if tls { TlsOffer::Explicit } else { TlsOffer::Off };
-        let policy = Policy { tls: TlsPolicy { offer, ..TlsPolicy::default() }, ..Policy::default() };
+        let tls = TlsPolicy { offer, ..TlsPolicy::default() };
+        let policy = Policy { tls, deflate: true, ..Policy::default() };
         World {
             chance: Chance(seed),
             now,

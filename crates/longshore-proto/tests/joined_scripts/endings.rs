@@ -132,6 +132,52 @@ fn abor_has_two_answers_or_one() {
     );
 }
 
+/// An ABOR may come too late for its transfer and stop the next one, which is asked for again; but what APPE has put
+/// behind a file already must not be put there twice.
+#[test]
+fn a_part_that_was_appended_is_not_appended_again() {
+    let store = |start| Request::Store { path: b"b".to_vec(), start, form: FileForm::default() };
+    let cut = "
+        = 1 cut 4 426
+        < 226 abor
+    ";
+    let again = "
+        * again 1
+        < 226 abor
+        > EPSV
+        ! end
+        = 1 lost NotDone
+        * close
+    ";
+    for (start, command, bytes, end) in [
+        (StoreStart::Append, "APPE", 4, cut),
+        (StoreStart::Append, "APPE", 0, again),
+        (StoreStart::Replace, "STOR", 4, again),
+    ] {
+        let script = format!(
+            "
+            > STOR a
+            * 2 send 0 on 1 from 0
+            > {command} b
+            ! moved 2 5
+            * 3 send 1 on 1 from 0
+            abort 0
+            > ABOR
+            * 3 cancel
+            * 1 reset
+            ! stopped 3 {bytes}
+            < 125 a
+            < 250 a
+            = 0 aborted 5
+            < 125 b
+            < 426 b
+            {end}
+            "
+        );
+        in_blocks(true, vec![put("a"), store(start)], &script);
+    }
+}
+
 /// While bytes move, whoever moves them sees to the time; behind them the reply is awaited.
 #[test]
 fn silence_while_bytes_move_is_no_loss() {

@@ -320,6 +320,33 @@ fn single_commands_go_ahead_and_are_answered_in_order() {
     );
 }
 
+/// RNTO follows a 350 and nothing else: a server may remember an older RNFR, and would rename another file.
+#[test]
+fn rnto_follows_a_350_only() {
+    let rename = || Request::Rename { from: b"a".to_vec(), to: b"b".to_vec() };
+    for (answer, result) in
+        [("550 none", "no RNFR 550"), ("250 done", "no RNFR 250"), ("502 unknown", "no RNFR 502")]
+    {
+        let script = format!(
+            "
+            < 220 ready
+            * greeted
+            ask 0
+            ask 1
+            > RNFR a
+            < {answer}
+            = 0 {result}
+            > RNFR a
+            < 350 and now
+            > RNTO b
+            < 250 renamed
+            = 1 done 250
+            "
+        );
+        play(Options::default(), vec![rename(), rename()], &script);
+    }
+}
+
 #[test]
 fn restarts() {
     let resume = |path: &str| Request::Retrieve { path: path.into(), offset: 7, form: FileForm::default() };
@@ -459,6 +486,84 @@ fn modes_are_chosen_by_what_the_server_has() {
         = 0 no TYPE 504
         ",
     );
+}
+
+/// A server that knows OPTS MODE Z KEEP is asked to leave data connections open; another closes each.
+#[test]
+fn deflate_mode_keeps_data_connections_where_it_may() {
+    let deflate = |mode| {
+        let ahead = Ahead { commands: 8, ..Ahead::default() };
+        Options { mode, ahead, ..Options::default() }
+    };
+    let learn = "
+        ask 0
+        ask 1
+        < 220 ready
+        * greeted
+        > FEAT
+        < 211-Features
+        <  MODE Z
+        <  opts mode z keep
+        < 211 End
+        > TYPE I
+        < 200 I
+        > MODE Z
+        < 200 Z
+        > OPTS MODE Z KEEP 1
+    ";
+    let taken = "
+        < 200 stays
+        > EPSV
+        < 229 (|||50001|)
+        * 1 connect 192.0.2.1:50001
+        ! connected 1
+        > RETR a
+        > RETR b
+        < 125 a
+        * 2 receive 0 on 1 from 0
+        < 250 a
+        < 125 b
+        ! moved 2 10
+        = 0 RETR 10
+        * 3 receive 1 on 1 from 0
+        ! moved 3 20
+        < 250 b
+        = 1 RETR 20
+        ask 2
+        > RETR c
+        < 125 c
+        * 4 receive 2 on 1 from 0
+        ! moved 4 1
+        < 226 c
+        = 2 RETR 1
+        * 1 close
+        ask 3
+        > EPSV
+    ";
+    let gets = || vec![get("a"), get("b"), get("c"), get("d")];
+    for mode in [ModeChoice::Prefer(Mode::Deflate), ModeChoice::Insist(Mode::Deflate)] {
+        play(deflate(mode), gets(), &format!("{learn}{taken}"));
+    }
+    let refused = "
+        < 501 no
+        > EPSV
+        < 229 (|||50001|)
+        * 1 connect 192.0.2.1:50001
+        ! connected 1
+        > RETR a
+        * 2 receive 0 on 1 from 0
+        < 150 a
+        ! moved 2 10
+        < 226 a
+        * 1 close
+        = 0 RETR 10
+        > EPSV
+    ";
+    play(deflate(ModeChoice::Prefer(Mode::Deflate)), vec![get("a"), get("b")], &format!("{learn}{refused}"));
+    // A server that does not tell of it is not asked.
+    let unknown = refused.replacen("< 501 no", "", 1);
+    let learn = learn.replace("<  opts mode z keep", "").replace("> OPTS MODE Z KEEP 1", "");
+    play(deflate(ModeChoice::Insist(Mode::Deflate)), vec![get("a"), get("b")], &format!("{learn}{unknown}"));
 }
 
 #[test]

@@ -54,6 +54,17 @@ impl Engine {
     async fn receive_formed(&mut self, upload: &mut dyn Upload) -> Result<()> {
         let mut receiver = Receiver::new(form(&self.job), self.job.offset)
             .with_expansion_limit(self.hands.deflate.expansion);
+        let result = self.receive_with(&mut receiver, upload).await;
+        // Until here all that was read was counted, and the last of it may be the next file's.
+        let bytes = match &result {
+            Err(Stopped { end: End::Malformed(error), .. }) => error.offset_bytes,
+            _ => receiver.wire_bytes(),
+        };
+        self.hands.moved.store(bytes, Ordering::Relaxed);
+        result
+    }
+
+    async fn receive_with(&mut self, receiver: &mut Receiver, upload: &mut dyn Upload) -> Result<()> {
         let mut hello = self.hands.ends.suspect_tls.then(Hello::default);
         // What came behind the file before, on a connection that was kept.
         let mut input = self.link.take_unread();
@@ -96,7 +107,6 @@ impl Engine {
             if ended {
                 // The rest is the next file's.
                 self.link.unread(input.split_off(taken));
-                self.hands.moved.store(receiver.wire_bytes(), Ordering::Relaxed);
                 return self.keep(upload, decoded).await;
             }
             match read {

@@ -7,16 +7,26 @@ use std::io::{ErrorKind, Read};
 
 use longshore_proto::transmission::{Form, Mode, Receiver, Representation, Sender, Step, Structure};
 use longshore_server::Deflate;
+use longshore_server::storage::Backend;
 
 use super::client::Reply;
-use super::{Client, Data, Random, Setup, Situation, octets};
+use super::{Client, Data, Random, Server, Setup, Situation, octets};
 
 pub(crate) const IMAGE: Form =
     Form { representation: Representation::Image, structure: Structure::File, mode: Mode::Stream };
 pub(crate) const BLOCKS: Form = Form { mode: Mode::Block, ..IMAGE };
 pub(crate) const COMPRESSED: Form = Form { mode: Mode::Compressed, ..IMAGE };
+/// In MODE Z data connections stay where [`Formed::connected`] makes them.
+pub(crate) const DEFLATED: Form = Form { mode: Mode::Deflate, ..IMAGE };
 /// The forms whose data connections stay, as octets.
-pub(crate) const KEEPING: [Form; 2] = [BLOCKS, COMPRESSED];
+pub(crate) const KEEPING: [Form; 3] = [BLOCKS, COMPRESSED, DEFLATED];
+
+impl Server {
+    /// A server of this tree that offers every mode, and nothing particular.
+    pub(crate) fn of_every_mode(backend: impl Backend) -> Server {
+        Setup::of(backend).deflating().start()
+    }
+}
 
 /// Every combination of TYPE, STRU and MODE.
 pub(crate) fn forms() -> Vec<Form> {
@@ -69,6 +79,8 @@ pub(crate) fn encoded_all(form: Form, files: &[Vec<u8>]) -> Vec<u8> {
 pub(crate) struct Formed {
     pub(crate) form: Form,
     pub(crate) data: Option<Data>,
+    /// Whether data connections stay behind whole files.
+    keeps: bool,
     unread: Vec<u8>,
     /// The restart markers of the last file that was received.
     pub(crate) markers: Vec<u64>,
@@ -81,13 +93,22 @@ impl Formed {
         client.command(format!("TYPE {}", form.representation.name()), Situation::TypeSet);
         client.command(format!("STRU {}", form.structure.name()), Situation::StructureSet);
         client.command(format!("MODE {}", form.mode.name()), Situation::ModeSet);
-        Formed { form, data: None, unread: Vec::new(), markers: Vec::new() }
+        Formed { form, data: None, keeps: form.keeps_connection(), unread: Vec::new(), markers: Vec::new() }
     }
 
-    /// Sets the form, arranges for a data connection and makes it.
+    /// Sets the form such that data connections stay wherever they can, also in MODE Z; nothing is arranged.
+    #[track_caller]
+    pub(crate) fn keeping(client: &mut Client, form: Form) -> Formed {
+        if form.mode == Mode::Deflate {
+            client.command("OPTS MODE Z KEEP 1", Situation::DeflateStays);
+        }
+        Formed { keeps: form.mode != Mode::Stream, ..Formed::new(client, form) }
+    }
+
+    /// As [`Formed::keeping`], and arranges for a data connection and makes it.
     #[track_caller]
     pub(crate) fn connected(client: &mut Client, form: Form) -> Formed {
-        let mut formed = Formed::new(client, form);
+        let mut formed = Formed::keeping(client, form);
         formed.connect(client);
         formed
     }
@@ -136,7 +157,7 @@ impl Formed {
 
     #[track_caller]
     fn end(&mut self, client: &mut Client, [closed, kept]: [Situation; 2]) -> Reply {
-        if self.form.keeps_connection() {
+        if self.keeps {
             return client.expect(kept);
         }
         self.data.take().expect("a data connection stands").finish();
@@ -171,7 +192,7 @@ impl Formed {
                     }
                     Step::End => {
                         self.unread = input.split_off(taken);
-                        if !self.form.keeps_connection() {
+                        if !self.keeps {
                             assert_eq!(self.unread, b"", "octets behind the end");
                             self.data().expect_end();
                         }

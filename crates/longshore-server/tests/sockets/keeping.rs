@@ -1,4 +1,5 @@
-//! Data connections that stay in block and compressed mode: many files on one, sent without waiting for answers.
+//! Data connections that stay in block and compressed mode, and in MODE Z where the client asks for it: many files on
+//! one, sent without waiting for answers.
 //!
 //! Not inside: how one comes to its end ([`keeping_ends`](crate::keeping_ends)), the contents of single files in each
 //! form ([`modes`](crate::modes)), and bytes that no sender makes ([`malformed`](crate::malformed)).
@@ -13,7 +14,7 @@ use longshore_server::accounts::{Account, AccountLimits, MemoryAccounts, Permiss
 use longshore_server::storage::Backend;
 use longshore_server::storage::memory::Memory;
 
-use crate::common::formed::{BLOCKS, COMPRESSED, Formed, KEEPING, contents, encoded, encoded_all};
+use crate::common::formed::{BLOCKS, COMPRESSED, DEFLATED, Formed, KEEPING, contents, encoded, encoded_all};
 use crate::common::ground::{Bystander, Scratch};
 use crate::common::tls::{REQUIRE, VERSIONS};
 use crate::common::{
@@ -75,7 +76,7 @@ fn two_hundred_files_at_once() {
     for (number, contents) in files.iter().enumerate() {
         std::fs::write(scratch.path().join(number.to_string()), contents).expect("the directory is ours");
     }
-    for server in [Server::of(memory_with(&files)), Server::of(scratch.local())] {
+    for server in [Server::of_every_mode(memory_with(&files)), Server::of_every_mode(scratch.local())] {
         let mut client = server.anna();
         for form in KEEPING {
             many_at_once(&mut client, form, &files);
@@ -89,7 +90,7 @@ fn two_hundred_files_at_once() {
 fn two_hundred_files_at_once_inside_tls() {
     let files = files(200);
     for version in VERSIONS {
-        let server = Setup::of(memory_with(&files)).tls(REQUIRE).start();
+        let server = Setup::of(memory_with(&files)).tls(REQUIRE).deflating().start();
         let mut client = server.secured(version);
         for form in KEEPING {
             many_at_once(&mut client, form, &files);
@@ -104,7 +105,7 @@ fn two_hundred_files_at_once_inside_tls() {
 fn uploads_whose_data_come_early_or_late() {
     for form in KEEPING {
         let memory = Memory::new();
-        let server = Server::of(memory.clone());
+        let server = Server::of_every_mode(memory.clone());
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         let files = files(20);
@@ -128,7 +129,7 @@ fn uploads_whose_data_come_early_or_late() {
 #[test]
 fn a_download_that_is_refused_leaves_those_behind() {
     for form in KEEPING {
-        let server = Server::of(memory_with(&files(3)));
+        let server = Server::of_every_mode(memory_with(&files(3)));
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         client.send_raw("RETR 1\r\nRETR none\r\nRETR 2\r\nLIST none\r\nNLST\r\nRETR 1\r\n");
@@ -150,7 +151,7 @@ fn a_download_that_is_refused_leaves_those_behind() {
 fn a_refused_upload_whose_data_come_all_the_same() {
     for form in KEEPING {
         for secure in [false, true] {
-            let server = Setup::of(Memory::new()).tls(REQUIRE).start();
+            let server = Setup::of(Memory::new()).tls(REQUIRE).deflating().start();
             let mut client = if secure { server.secured(VERSIONS[1]) } else { server.anna() };
             client.command("MKD d", 257);
             let mut formed = Formed::connected(&mut client, form);
@@ -177,7 +178,7 @@ fn a_refused_upload_whose_data_come_all_the_same() {
 fn limited(backend: impl Backend, limits: AccountLimits) -> Server {
     let anna = Account { limits, ..account(USER, Permissions::ALL) };
     let accounts = MemoryAccounts::new().with_account(anna, PASSWORD);
-    Setup::of(backend).with(|config| config.accounts = Arc::new(accounts)).start()
+    Setup::of(backend).with(|config| config.accounts = Arc::new(accounts)).deflating().start()
 }
 
 /// A quota counts octets of files, whatever the mode, and an upload that goes beyond it closes the connection.
@@ -207,6 +208,36 @@ fn a_quota_that_is_used_up_between() {
             client.command(format!("SIZE {name}"), Situation::NotFound);
         }
     }
+}
+
+/// What is told of a failed upload counts its own bytes, and none of the next file that were read with them.
+#[test]
+fn the_next_files_bytes_are_not_counted() {
+    let limits = AccountLimits { quota_bytes: Some(100_000), ..AccountLimits::default() };
+    for form in [COMPRESSED, DEFLATED] {
+        let server = limited(Memory::new(), limits);
+        let mut client = server.anna();
+        let mut formed = Formed::connected(&mut client, form);
+        // Few bytes that become many: the quota is used up while the next file is already there.
+        let wire = encoded(form, &vec![0; 2 * 1024 * 1024]);
+        formed.data().write(&[wire.as_slice(), &encoded(form, &octets(20_000, 1))].concat());
+        client.command("STOR a", 125);
+        client.expect(Situation::QuotaUsedUp);
+        let (situation, bytes) = server.events().transfer(1);
+        assert_eq!(situation, Situation::QuotaUsedUp);
+        assert!((1..=wire.len() as u64).contains(&bytes), "{bytes} bytes of {}", wire.len());
+    }
+    let server = Server::of_every_mode(Memory::new());
+    let mut client = server.anna();
+    let mut formed = Formed::connected(&mut client, BLOCKS);
+    // A block, then a descriptor that does not exist, and whatever comes behind it.
+    let wire = [&block_header(Descriptor::NONE, 3)[..], b"abc", &[1; 5000]].concat();
+    formed.data().write(&wire);
+    client.command("STOR a", 125);
+    let text = client.expect(Situation::UploadMalformed).text();
+    let (_, bytes) = server.events().transfer(1);
+    assert_eq!(bytes, 6);
+    assert!(text.contains("at byte 6 of"), "{text}");
 }
 
 /// Never faster than is allowed, and whole.
@@ -239,7 +270,7 @@ fn a_limit_of_bandwidth_holds() {
 #[test]
 fn noop_and_stat_are_answered_within() {
     for form in KEEPING {
-        let server = Server::of(Memory::new());
+        let server = Server::of_every_mode(Memory::new());
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         formed.store(&mut client, "STOR a", b"a");
@@ -259,8 +290,8 @@ fn noop_and_stat_are_answered_within() {
 #[test]
 fn an_upload_goes_on_at_a_marker() {
     for representation in [Representation::Image, Representation::Ascii] {
-        for form in KEEPING.map(|form| Form { representation, ..form }) {
-            let server = Server::of(Memory::new());
+        for form in [BLOCKS, COMPRESSED].map(|form| Form { representation, ..form }) {
+            let server = Server::of_every_mode(Memory::new());
             let mut client = server.anna();
             let file = contents(form, 100_000, 3);
             let mut formed = Formed::connected(&mut client, form);
@@ -291,7 +322,7 @@ fn an_upload_goes_on_at_a_marker() {
 /// A marker that is no text is passed over, and one behind the other are all told of, in order.
 #[test]
 fn many_markers() {
-    let server = Server::of(Memory::new());
+    let server = Server::of_every_mode(Memory::new());
     let mut client = server.anna();
     let mut formed = Formed::connected(&mut client, BLOCKS);
     client.command("STOR file", 125);
@@ -319,7 +350,7 @@ fn many_markers() {
 #[test]
 fn markers_whose_answers_nobody_reads() {
     const COUNT: usize = 2_000_000;
-    let server = Server::of(Memory::new());
+    let server = Server::of_every_mode(Memory::new());
     let mut client = Client::connect_small(server.address(HERE), 4096);
     client.expect(220);
     client.log_in(USER, PASSWORD);
@@ -344,7 +375,7 @@ fn markers_whose_answers_nobody_reads() {
 #[test]
 fn ten_thousand_commands_at_once() {
     const COUNT: usize = 5_000;
-    let server = Setup::of(memory_with(&files(1))).on_one_thread().start();
+    let server = Setup::of(memory_with(&files(1))).on_one_thread().deflating().start();
     let bystander = Bystander::begin(&server);
     let mut client = server.anna();
     let mut formed = Formed::connected(&mut client, COMPRESSED);
@@ -374,7 +405,7 @@ fn ten_thousand_commands_at_once() {
 fn a_client_that_reads_nothing_is_waited_for() {
     let memory = Memory::new();
     memory.insert("/big", octets(MORE_THAN_BUFFERS_BYTES / 2, 1));
-    let server = Setup::of(memory).on_one_thread().start();
+    let server = Setup::of(memory).on_one_thread().deflating().start();
     let mut client = server.anna();
     let mut formed = Formed::connected(&mut client, BLOCKS);
     client.send_raw("RETR big\r\n".repeat(1000));
@@ -399,7 +430,7 @@ fn a_client_that_reads_nothing_is_waited_for() {
 /// The server connects to the client once, and what was arranged by EPRT stays as well.
 #[test]
 fn an_active_connection_stays_too() {
-    let server = Server::of(memory_with(&files(50)));
+    let server = Server::of_every_mode(memory_with(&files(50)));
     let mut client = server.anna();
     let listener = TcpListener::bind((HERE, 0)).expect("any port will do");
     let port = listener.local_addr().expect("it is bound").port();

@@ -19,7 +19,7 @@ use crate::keeping::{expect_each, files, lines, memory_with};
 fn the_client_closes_it_while_it_is_idle() {
     for form in KEEPING {
         for reset in [false, true] {
-            let server = Server::of(memory_with(&files(3)));
+            let server = Server::of_every_mode(memory_with(&files(3)));
             let mut client = server.anna();
             for line in ["RETR 2", "LIST", "STOR new", "APPE 2"] {
                 let mut formed = Formed::connected(&mut client, form);
@@ -43,7 +43,7 @@ fn the_client_closes_it_while_it_is_idle() {
 #[test]
 fn the_client_closes_it_while_it_is_idle_inside_tls() {
     for version in VERSIONS {
-        let server = Setup::of(memory_with(&files(3))).tls(REQUIRE).start();
+        let server = Setup::of(memory_with(&files(3))).tls(REQUIRE).deflating().start();
         let mut client = server.secured(version);
         for line in ["RETR 2", "STOR new"] {
             for close_notify in [false, true] {
@@ -66,7 +66,7 @@ fn the_client_closes_it_while_it_is_idle_inside_tls() {
 #[test]
 fn the_client_closes_it_within_an_upload() {
     for form in KEEPING {
-        let server = Server::of(Memory::new());
+        let server = Server::of_every_mode(Memory::new());
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         let files: Vec<Vec<u8>> = (0..5).map(|seed| octets(30_000, seed)).collect();
@@ -103,7 +103,7 @@ fn the_client_closes_it_within_a_download() {
     for form in KEEPING {
         let memory = memory_with(&files(2));
         memory.insert("/big", octets(MORE_THAN_BUFFERS_BYTES, 1));
-        let server = Server::of(memory);
+        let server = Server::of_every_mode(memory);
         let bystander = Bystander::begin(&server);
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
@@ -128,7 +128,7 @@ fn a_client_that_stalls_within() {
     for form in KEEPING {
         let memory = memory_with(&files(2));
         memory.insert("/big", octets(MORE_THAN_BUFFERS_BYTES, 1));
-        let server = Setup::of(memory).with(|config| config.policy.stall_timeout = SHORT).start();
+        let server = Setup::of(memory).with(|config| config.policy.stall_timeout = SHORT).deflating().start();
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         client.send_raw("STOR new\r\nSTOR next\r\n");
@@ -156,7 +156,7 @@ fn a_file_that_shrinks_within() {
     let path = scratch.path().join("big");
     for form in KEEPING {
         std::fs::write(&path, octets(MORE_THAN_BUFFERS_BYTES, 1)).expect("the directory is ours");
-        let server = Server::of(scratch.local());
+        let server = Server::of_every_mode(scratch.local());
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         client.send_raw("RETR big\r\nRETR big\r\n");
@@ -230,7 +230,7 @@ fn whatever_does_not_fit_any_more_closes_it() {
 /// What PROT says holds for every byte: a connection in clear is not used once PROT P was said, nor the reverse.
 #[test]
 fn another_protection_needs_another_connection() {
-    let server = Setup::of(memory_with(&files(2))).tls(REQUIRE).start();
+    let server = Setup::of(memory_with(&files(2))).tls(REQUIRE).deflating().start();
     let config = client(VERSIONS[1]);
     let mut client = server.secured_with(&config);
     for (to, protected) in [("PROT C", false), ("PROT P", true), ("PROT C", false)] {
@@ -246,7 +246,7 @@ fn another_protection_needs_another_connection() {
 
 #[test]
 fn it_is_closed_when_nobody_uses_it() {
-    let server = Setup::of(memory_with(&files(2))).on_one_thread().start();
+    let server = Setup::of(memory_with(&files(2))).on_one_thread().deflating().start();
     let mut client = server.anna();
     let mut formed = Formed::connected(&mut client, BLOCKS);
     formed.fetch(&mut client, "RETR 1");
@@ -264,7 +264,7 @@ fn an_abort_in_the_middle() {
     for form in KEEPING {
         let memory = memory_with(&files(2));
         memory.insert("/big", octets(MORE_THAN_BUFFERS_BYTES, 1));
-        let server = Server::of(memory);
+        let server = Server::of_every_mode(memory);
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         client.send_raw("RETR 1\r\nRETR big\r\nRETR 1\r\nPWD\r\nSTOR new\r\n");
@@ -295,8 +295,10 @@ fn an_abort_in_the_middle() {
 
 #[test]
 fn a_drain_finishes_the_queue() {
-    let mut server =
-        Setup::of(Memory::new()).with(|config| config.limits.drain_grace = Duration::from_secs(600)).start();
+    let mut server = Setup::of(Memory::new())
+        .with(|config| config.limits.drain_grace = Duration::from_secs(600))
+        .deflating()
+        .start();
     let mut client = server.anna();
     let mut idle = server.anna();
     let mut kept = Formed::connected(&mut idle, BLOCKS);
@@ -321,7 +323,7 @@ fn a_drain_finishes_the_queue() {
 #[test]
 fn a_shutdown_cuts_the_queue() {
     let memory = Memory::new();
-    let mut server = Server::of(memory.clone());
+    let mut server = Server::of_every_mode(memory.clone());
     let mut client = server.anna();
     let mut formed = Formed::connected(&mut client, BLOCKS);
     client.send_raw(lines("STOR", 3));
@@ -342,7 +344,7 @@ fn a_shutdown_cuts_the_queue() {
 #[test]
 fn a_client_that_ends_its_direction_with_its_file() {
     for form in KEEPING {
-        let server = Server::of(Memory::new());
+        let server = Server::of_every_mode(Memory::new());
         let mut client = server.anna();
         let mut formed = Formed::connected(&mut client, form);
         client.command("STOR file", 125);

@@ -6,11 +6,10 @@
 use longshore_proto::transmission::{Form, Mode, Representation, Structure};
 use longshore_server::storage::memory::Memory;
 
-use crate::common::formed::{BLOCKS, COMPRESSED, Formed, IMAGE, contents, encoded, forms};
+use crate::common::formed::{BLOCKS, COMPRESSED, DEFLATED, Formed, IMAGE, contents, encoded, forms};
 use crate::common::ground::Bystander;
 use crate::common::{Client, Server, Setup, Situation, check_octets, octets};
 
-const DEFLATED: Form = Form { mode: Mode::Deflate, ..IMAGE };
 const RECORDS: Form = Form { structure: Structure::Record, ..IMAGE };
 const PAGES: Form = Form { structure: Structure::Page, ..IMAGE };
 
@@ -26,7 +25,7 @@ fn send(client: &mut Client, form: Form, wire: &[u8], expected: Situation) -> St
     formed.data().write(wire);
     let text = client.expect(expected).text();
     let situation =
-        if form.keeps_connection() { Situation::ConnectionCut } else { Situation::NothingArranged };
+        if form.mode == Mode::Stream { Situation::NothingArranged } else { Situation::ConnectionCut };
     client.command("RETR other", situation);
     let whole = octets(500, 1);
     let mut other = Formed::connected(client, form);
@@ -87,16 +86,12 @@ fn a_page_of_an_unknown_type() {
 fn what_is_cut_is_no_file() {
     let server = server();
     let mut client = server.anna();
-    // Records in stream mode may end with their connection, as octets do: there a cut in order cannot be told.
-    let is_told = |form: &Form| {
-        form.states_its_end() && (form.mode, form.structure) != (Mode::Stream, Structure::Record)
-    };
-    for form in forms().into_iter().filter(is_told) {
+    for form in forms().into_iter().filter(|form| form.states_its_end()) {
         let file = contents(form, 80_000, 7);
         let whole = encoded(form, &file);
         // By octets, or by markers, which tell of octets.
         let goes_on =
-            form.structure != Structure::Page && (!form.representation.is_text() || form.keeps_connection());
+            form.structure != Structure::Page && (!form.representation.is_text() || form.mode.has_markers());
         for cut in [0, 1, 2, whole.len() / 3, whole.len() / 2, whole.len() - 1] {
             let mut formed = Formed::connected(&mut client, form);
             client.command("STOR file", 125);
@@ -111,7 +106,7 @@ fn what_is_cut_is_no_file() {
             if reply.is(Situation::UploadCutKept) {
                 let kept: usize = client.command("SIZE file", 213).text().parse().expect("octets");
                 assert!(kept <= file.len(), "{form:?} cut at {cut}: {kept} octets are kept");
-                let mut formed = Formed::new(&mut client, form);
+                let mut formed = Formed::keeping(&mut client, form);
                 client.command(format!("REST {kept}"), Situation::RestartAccepted);
                 formed.store(&mut client, "STOR file", &file[kept..]);
                 check_octets(&formed.fetch(&mut client, "RETR file"), &file);

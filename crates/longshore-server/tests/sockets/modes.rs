@@ -7,10 +7,10 @@ use longshore_proto::transmission::{Form, Mode, Representation, Structure};
 use longshore_server::limits::{MARKER_INTERVAL_BYTES, ZERO_COPY_BLOCKS_LEAST_BYTES};
 use longshore_server::storage::memory::Memory;
 
-use crate::common::formed::{BLOCKS, COMPRESSED, Formed, IMAGE, KEEPING, contents, forms};
+use crate::common::formed::{BLOCKS, COMPRESSED, DEFLATED, Formed, IMAGE, KEEPING, contents, forms};
 use crate::common::ground::Scratch;
 use crate::common::tls::{REQUIRE, VERSIONS};
-use crate::common::{Server, Setup, Situation, check_octets};
+use crate::common::{Client, Server, Setup, Situation, check_octets};
 
 const KIB: usize = 1024;
 
@@ -27,9 +27,16 @@ fn with_each_store(test: impl Fn(&Server)) {
 /// Sends a file in a form and looks at it as octets, then the other way round.
 #[track_caller]
 fn both_ways(server: &Server, form: Form, sizes: &[usize]) {
+    let mut client = server.anna();
+    let formed = Formed::new(&mut client, form);
+    both_ways_with(server, client, formed, sizes);
+}
+
+#[track_caller]
+fn both_ways_with(server: &Server, mut client: Client, mut formed: Formed, sizes: &[usize]) {
     // The witness sees what lies in the store, without any form.
-    let (mut client, mut witness) = (server.anna(), server.anna());
-    let mut formed = Formed::new(&mut client, form);
+    let mut witness = server.anna();
+    let form = formed.form;
     for &size in sizes {
         let file = contents(form, size, size as u64);
         formed.store(&mut client, "STOR file", &file);
@@ -51,6 +58,42 @@ fn every_form_both_ways() {
             both_ways(server, form, &SIZES);
         }
     });
+}
+
+/// Files in MODE Z behind each other on one data connection, where the client asks for it: each has an end of its own.
+#[test]
+fn every_form_of_deflate_on_one_connection() {
+    with_each_store(|server| {
+        for form in forms().into_iter().filter(|form| form.mode == Mode::Deflate) {
+            let mut client = server.anna();
+            let formed = Formed::keeping(&mut client, form);
+            both_ways_with(server, client, formed, &SIZES);
+        }
+    });
+    let scratch = Scratch::new();
+    let server = Setup::of(scratch.local()).tls(REQUIRE).deflating().start();
+    for version in VERSIONS {
+        let mut client = server.secured(version);
+        let formed = Formed::keeping(&mut client, DEFLATED);
+        both_ways_with(&server, client, formed, &[0, 255, 1024 * KIB]);
+    }
+}
+
+/// A connection that stays is closed by whoever takes back what keeps it, and the next file has one of its own.
+#[test]
+fn deflate_closes_each_connection_again() {
+    let server = Server::of_every_mode(Memory::new());
+    let mut client = server.anna();
+    let mut formed = Formed::keeping(&mut client, DEFLATED);
+    formed.store(&mut client, "STOR file", b"one");
+    client.command("OPTS MODE Z KEEP 0", Situation::DeflateCloses);
+    formed.data().expect_end();
+    client.command("RETR file", Situation::NothingArranged);
+    let mut formed = Formed::new(&mut client, DEFLATED);
+    assert_eq!(formed.fetch(&mut client, "RETR file"), b"one");
+    formed.store(&mut client, "STOR file", b"two");
+    assert_eq!(formed.fetch(&mut client, "RETR file"), b"two");
+    client.quit();
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Transfer {
     /// Whether REST can take it up where it was cut: a file, octet by octet.
     fn can_go_on(&self, session: &Session) -> bool {
         let settings = &session.settings;
-        let octets = !settings.representation.is_text() || settings.mode.keeps_connection();
+        let octets = !settings.representation.is_text() || settings.mode.has_markers();
         self.plan == Plan::File && settings.structure != Structure::Page && octets
     }
 

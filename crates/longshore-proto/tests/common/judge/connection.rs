@@ -58,6 +58,8 @@ impl Judge {
                 let form = (job.representation.is_text(), job.structure, job.mode);
                 let settled = (self.model.is_text, self.model.structure, self.model.mode);
                 self.demand(form == settled, || format!("{job:?} instead of {settled:?}"));
+                let keeps = self.model.keeps_connection();
+                self.demand(job.keeps_connection == keeps, || format!("{job:?} instead of {keeps}"));
                 self.made = Some((job.protection, job.mode));
                 self.begin(id, Kind::Move);
                 if !is_upload(job.verb) {

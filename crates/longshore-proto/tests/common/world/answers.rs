@@ -225,7 +225,7 @@ impl World {
 
     /// Whether the data connection may stay behind this transfer: a complete one, in a mode that keeps it.
     pub fn may_keep(end: End, job: &TransferJob) -> bool {
-        end == End::Complete && job.mode.keeps_connection()
+        end == End::Complete && job.keeps_connection
     }
 
     /// A restart marker comes in the upload that runs.
