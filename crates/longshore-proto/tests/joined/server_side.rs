@@ -11,7 +11,8 @@ use longshore_proto::server::{
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::{Direction, Failure};
 
-use crate::network::{Chance, Network, Progress, Receiver, Sender, Side};
+use super::chance::Chance;
+use super::network::{Network, Progress, Receiver, Sender, Side};
 
 /// An upload that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,6 +248,10 @@ impl ServerSide {
         match progress {
             Progress::Done => self.finish(chance, network, End::Complete),
             Progress::Broken => self.finish(chance, network, End::Reset),
+            Progress::Mixed => {
+                network.mixed = true;
+                self.finish(chance, network, End::Reset);
+            }
             Progress::Moved | Progress::Blocked => {}
         }
         progress
@@ -255,6 +260,13 @@ impl ServerSide {
     fn connect(&mut self, network: &mut Network, to: SocketAddr) -> bool {
         self.wire = network.connect(to.port());
         self.wire.is_some()
+    }
+
+    /// What moves is given up; whether anything did.
+    pub fn stall(&mut self, chance: &mut Chance, network: &mut Network) -> bool {
+        let moves = self.moving.is_some();
+        self.finish(chance, network, End::Stalled);
+        moves
     }
 
     fn finish(&mut self, chance: &mut Chance, network: &mut Network, end: End) {
