@@ -10,6 +10,7 @@
 )]
 
 mod borders;
+mod fuzz;
 mod interop;
 mod licences;
 mod peers;
@@ -32,7 +33,9 @@ usage: cargo xtask <command>
   licences              every dependency has a licence that deny.toml allows
   tidy [--fix]          ARCHITECTURE.md names what exists, sources are in order; --fix writes the tables anew
   interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
-                        must have; --fix writes them into it";
+                        must have; --fix writes them into it
+  fuzz [target] [--seconds n]
+                        the fuzz targets on nightly, each for 60 seconds or n; installs cargo-fuzz if it is missing";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,6 +51,9 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::check(&root, tidy::Mode::Check),
         ["tidy", "--fix"] => tidy::check(&root, tidy::Mode::Fix),
         ["interop"] => interop::run(&root, interop::Mode::Check),
+        ["fuzz", ref words @ ..] => {
+            fuzz::Options::parse(words).and_then(|options| fuzz::run(&root, &options))
+        }
         ["interop", "--fix"] => interop::run(&root, interop::Mode::Fix),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
