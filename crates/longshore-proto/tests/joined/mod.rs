@@ -6,7 +6,8 @@
 //! - no byte of a file ever stands under another name, not even where the transfer was cut;
 //! - uploads take effect in the order in which they were asked for.
 //!
-//! Where a peer says what no peer of ours would, only the first holds, and that both sides come to an end.
+//! Where somebody in between says what neither of ours would, the first still holds, both sides come to an end, no upload
+//! is committed that was cut, and the server tells of success only where it has committed.
 //!
 //! Not inside: where the choices come from. A seed makes them in `main.rs`, and bytes do in `tests/properties` and in
 //! fuzzing, which both take this file by its path.

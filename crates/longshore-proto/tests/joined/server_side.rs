@@ -42,6 +42,10 @@ pub struct ServerSide {
     content: Vec<u8>,
     /// The running upload.
     upload: Option<Stored>,
+    /// Its data connection has ended in order, so it may be committed.
+    is_whole: bool,
+    /// Commits that no 226 or 250 has told of yet.
+    pub untold_commits: usize,
     /// Failures in a thousand steps and operations.
     pub faults: usize,
 }
@@ -133,10 +137,13 @@ impl ServerSide {
             }
             StorageOp::OpenUpload { path, .. } => {
                 self.upload = Some(Stored { path: path.as_bytes().to_vec(), bytes: Vec::new() });
+                self.is_whole = false;
                 StorageOutcome::UploadOpened(path)
             }
             StorageOp::Commit => {
                 let upload = self.upload.take().expect("an upload is open");
+                assert!(std::mem::take(&mut self.is_whole), "what was cut is committed");
+                self.untold_commits += 1;
                 self.put(upload.path.clone(), upload.bytes.clone());
                 self.stored.push(upload);
                 StorageOutcome::Done
@@ -281,6 +288,7 @@ impl ServerSide {
                 let length = receiver.content.len() as u64;
                 if let Some(upload) = &mut self.upload {
                     upload.bytes = receiver.content;
+                    self.is_whole = end == End::Complete;
                 }
                 length
             }

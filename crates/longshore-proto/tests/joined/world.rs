@@ -11,7 +11,7 @@ use longshore_proto::client::{
 };
 use longshore_proto::limits::{LINE_LIMIT_BYTES, REPLY_LINE_LIMIT_BYTES};
 use longshore_proto::line::Buffer;
-use longshore_proto::reply::English;
+use longshore_proto::reply::{English, Situation};
 use longshore_proto::server::{self, Connection, Moment, Policy, Session, Takes, TlsOffer, TlsPolicy};
 
 use super::chance::Chance;
@@ -211,6 +211,10 @@ impl World {
     }
 
     fn say(&mut self, reply: &longshore_proto::reply::Reply) {
+        if matches!(reply.situation, Situation::Stored | Situation::StoredKept) {
+            // Whatever anybody says, success is told of what was committed, and only once.
+            assert_eq!(std::mem::take(&mut self.server.untold_commits), 1, "{:?}", reply.situation);
+        }
         let mut bytes = Vec::new();
         reply.write(&English, &mut bytes);
         let shown = String::from_utf8_lossy(&bytes);
