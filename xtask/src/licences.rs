@@ -9,13 +9,26 @@ use std::path::Path;
 use crate::Result;
 use crate::process::{cargo, output};
 
-/// Checks what is linked, what builds it and what tests it.
+/// The package of the fuzz targets, a workspace of its own.
+const FUZZ_MANIFEST: &str = "fuzz/Cargo.toml";
+/// What the fuzz targets may have beside that: libFuzzer is LLVM's, under its permissive licence. They are never shipped.
+const FUZZ_ALSO_ALLOWED: &str = "NCSA";
+
+/// Checks what is linked, what builds it, what tests it and what fuzzes it.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let deny = fs::read_to_string(root.join("deny.toml"))?;
-    let allowed = allowed(&deny)?;
+    let mut allowed = allowed(&deny)?;
+    check_manifest(root, "Cargo.toml", &allowed)?;
+    allowed.insert(FUZZ_ALSO_ALLOWED);
+    check_manifest(root, FUZZ_MANIFEST, &allowed)
+}
+
+fn check_manifest(root: &Path, manifest: &str, allowed: &BTreeSet<&str>) -> Result<()> {
     let tree = output(cargo(root).args([
         "tree",
         "--locked",
+        "--manifest-path",
+        manifest,
         "--workspace",
         "--edges",
         "normal,build,dev",
@@ -30,12 +43,12 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     }
     let refused: Vec<String> = packages
         .iter()
-        .filter(|(_, licence)| !is_allowed(licence, &allowed))
+        .filter(|(_, licence)| !is_allowed(licence, allowed))
         .map(|(package, licence)| {
             format!("{package}: {}", if licence.is_empty() { "no licence" } else { licence })
         })
         .collect();
-    println!("licences: {} packages, {} refused", packages.len(), refused.len());
+    println!("licences: {manifest}: {} packages, {} refused", packages.len(), refused.len());
     if refused.is_empty() {
         Ok(())
     } else {

@@ -11,6 +11,7 @@
 
 mod bench;
 mod borders;
+mod fuzz;
 mod interop;
 mod licences;
 mod mutations;
@@ -38,7 +39,9 @@ usage: cargo xtask <command>
   interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
                         must have; --fix writes them into it
   bench small-files [options]
-                        many small files over distance and on the loopback, beside lftp; options are in bench/src/main.rs";
+                        many small files over distance and on the loopback, beside lftp; options are in bench/src/main.rs
+  fuzz [target] [--seconds n]
+                        the fuzz targets on nightly, each for 60 seconds or n; installs cargo-fuzz if it is missing";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -55,6 +58,9 @@ fn main() -> ExitCode {
         ["tidy", "--fix"] => tidy::check(&root, tidy::Mode::Fix),
         ["mutations", ref names @ ..] => mutations::run(&root, names),
         ["interop"] => interop::run(&root, interop::Mode::Check),
+        ["fuzz", ref words @ ..] => {
+            fuzz::Options::parse(words).and_then(|options| fuzz::run(&root, &options))
+        }
         ["interop", "--fix"] => interop::run(&root, interop::Mode::Fix),
         ["bench", ref arguments @ ..] => bench::run(&root, arguments),
         ["help" | "--help" | "-h"] => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::peers::Install;
 use crate::process::{cargo, run as run_command};
-use crate::{Result, borders, interop, licences, mutations, peers, tidy};
+use crate::{Result, borders, fuzz, interop, licences, mutations, peers, tidy};
 
 struct Step {
     name: &'static str,
@@ -17,11 +17,18 @@ enum Action {
     Cargo { arguments: &'static [&'static str], environment: &'static [(&'static str, &'static str)] },
     /// A command of this program that bears the name of the step.
     Own(fn(&Path) -> Result<()>),
+    /// One that may install what it needs.
+    Installing(fn(&Path, Install) -> Result<()>),
 }
 
 /// In the order of what is found fastest; nothing is built twice in different profiles.
 const STEPS: &[Step] = &[
     Step { name: "format", action: cargo_step(&["fmt", "--all", "--check"]) },
+    // A workspace of its own, which the others do not see.
+    Step {
+        name: "format of fuzz",
+        action: cargo_step(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
+    },
     Step { name: "tidy", action: Action::Own(|root| tidy::check(root, tidy::Mode::Check)) },
     Step { name: "borders", action: Action::Own(borders::check) },
     Step { name: "licences", action: Action::Own(licences::check) },
@@ -51,6 +58,7 @@ const STEPS: &[Step] = &[
         },
     },
     Step { name: "mutations", action: Action::Own(|root| mutations::run(root, &[])) },
+    Step { name: "fuzz", action: Action::Installing(fuzz::run_in_suite) },
     Step { name: "interop", action: Action::Own(|root| interop::run(root, interop::Mode::Check)) },
 ];
 
@@ -62,9 +70,10 @@ const fn cargo_step(arguments: &'static [&'static str]) -> Action {
 }
 
 impl Step {
-    fn run(&self, root: &Path) -> Result<()> {
+    fn run(&self, root: &Path, install: Install) -> Result<()> {
         match &self.action {
             Action::Own(function) => function(root),
+            Action::Installing(function) => function(root, install),
             Action::Cargo { arguments, environment } => {
                 run_command(cargo(root).args(*arguments).envs(environment.iter().copied()))
             }
@@ -74,7 +83,7 @@ impl Step {
     /// What to type to repeat this step alone.
     fn command(&self) -> String {
         match &self.action {
-            Action::Own(_) => format!("cargo xtask {}", self.name),
+            Action::Own(_) | Action::Installing(_) => format!("cargo xtask {}", self.name),
             Action::Cargo { arguments, environment } => {
                 let assignments = environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
                 let words = arguments.iter().map(|word| quoted(word));
@@ -112,7 +121,7 @@ pub(crate) fn run(root: &Path, install: Install) -> Result<()> {
         if install == Install::Never { "cargo xtask peers --no-install" } else { "cargo xtask peers" };
     timed("peers", peers_command, &|| peers::ensure(root, install))?;
     for step in STEPS {
-        timed(step.name, &step.command(), &|| step.run(root))?;
+        timed(step.name, &step.command(), &|| step.run(root, install))?;
     }
     println!("\nall {count} steps passed in {}:", seconds(begin.elapsed()));
     for (name, taken) in times {

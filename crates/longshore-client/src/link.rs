@@ -10,7 +10,7 @@ use longshore_tls::{ClientSession, ClientStream, ClientTlsError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::limits::{DATA_READ_BYTES, DATA_LINGER, DATA_LINGER_BYTES};
+use crate::limits::{DATA_LINGER, DATA_LINGER_BYTES, DATA_READ_BYTES};
 
 /// A connection in clear or under TLS.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ const AT_THE_ROOT: &[&str] = &[
 ];
 
 /// What a path in backticks begins with when it means one of this repository.
-const FOLDERS: &[&str] = &["crates/", "xtask/", "interop/", "examples/", "docs/", ".ci/"];
+const FOLDERS: &[&str] = &["crates/", "xtask/", "interop/", "fuzz/", "examples/", "docs/", ".ci/"];
 
 /// Checks the documents at the root and those of the examples.
 pub(super) fn check(root: &Path, files: &[SourceFile]) -> Result<Vec<String>> {

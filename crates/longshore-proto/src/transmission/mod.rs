@@ -34,13 +34,9 @@ mod deflate;
 mod error;
 mod marker;
 mod page;
-#[doc(hidden)]
-pub mod properties;
 mod receiver;
 mod sender;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 pub use block::{BLOCK_HEADER_BYTES, Descriptor, block_header};
 pub use deflate::{ExpansionLimit, Level};

@@ -7,7 +7,8 @@ use longshore_proto::client::{
     ConnectFailure, DataEvent, DataOp, End, Input, OperationId, RequestId, TransferJob,
 };
 
-use crate::network::{Chance, Network, Progress, Receiver, Sender, Side};
+use super::chance::Chance;
+use super::network::{Network, Progress, Receiver, Sender, Side};
 
 #[derive(Default)]
 pub struct ClientSide {
@@ -176,9 +177,20 @@ impl ClientSide {
         match progress {
             Progress::Done => self.finish(chance, network, End::Complete),
             Progress::Broken => self.finish(chance, network, End::Reset),
+            Progress::Mixed => {
+                network.mixed = true;
+                self.finish(chance, network, End::Reset);
+            }
             Progress::Moved | Progress::Blocked => {}
         }
         progress
+    }
+
+    /// What runs is given up; whether anything did.
+    pub fn stall(&mut self, chance: &mut Chance, network: &mut Network) -> bool {
+        let runs = self.running.is_some();
+        self.finish(chance, network, End::Stalled);
+        runs
     }
 
     fn finish(&mut self, chance: &mut Chance, network: &mut Network, end: End) {

@@ -2,31 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::chance::Chance;
+
 /// Bytes that one direction of a connection holds; less than most files.
 const CAPACITY_BYTES: usize = 48;
-
-/// SplitMix64: small, and the same on every machine.
-pub struct Chance(pub u64);
-
-impl Chance {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// 0 to `end` - 1.
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    /// True in so many of a thousand cases.
-    pub fn per_mille(&mut self, cases: usize) -> bool {
-        self.below(1000) < cases
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -55,6 +34,8 @@ pub struct Network {
     pub wires: Vec<Wire>,
     /// Connections that nobody has accepted, by port.
     pub listeners: BTreeMap<u16, VecDeque<usize>>,
+    /// A receiver has met what is no block.
+    pub mixed: bool,
 }
 
 impl Network {
@@ -119,6 +100,8 @@ pub enum Progress {
     Blocked,
     Done,
     Broken,
+    /// No block begins so: the bytes of two files are mixed, or the two sides are not of one mind about the mode.
+    Mixed,
 }
 
 /// A file on its way out. In blocks it is three bytes (64 says that it is the last, and a length) and the bytes.
@@ -200,10 +183,9 @@ impl Receiver {
                 self.header[2] -= 1;
             }
             if let [kind, _, 0] = self.header[..] {
-                assert!(
-                    kind == 0 || kind == 64,
-                    "no block begins with {kind}: the bytes of two files are mixed"
-                );
+                if kind != 0 && kind != 64 {
+                    return Progress::Mixed;
+                }
                 self.header.clear();
                 if kind == 64 {
                     return Progress::Done;

@@ -11,7 +11,8 @@ use longshore_proto::server::{
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::{Direction, Failure};
 
-use crate::network::{Chance, Network, Progress, Receiver, Sender, Side};
+use super::chance::Chance;
+use super::network::{Network, Progress, Receiver, Sender, Side};
 
 /// An upload that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub struct ServerSide {
     content: Vec<u8>,
     /// The running upload.
     upload: Option<Stored>,
+    /// Its data connection has ended in order, so it may be committed.
+    is_whole: bool,
+    /// Commits that no 226 or 250 has told of yet.
+    pub untold_commits: usize,
     /// Failures in a thousand steps and operations.
     pub faults: usize,
 }
@@ -132,10 +137,13 @@ impl ServerSide {
             }
             StorageOp::OpenUpload { path, .. } => {
                 self.upload = Some(Stored { path: path.as_bytes().to_vec(), bytes: Vec::new() });
+                self.is_whole = false;
                 StorageOutcome::UploadOpened(path)
             }
             StorageOp::Commit => {
                 let upload = self.upload.take().expect("an upload is open");
+                assert!(std::mem::take(&mut self.is_whole), "what was cut is committed");
+                self.untold_commits += 1;
                 self.put(upload.path.clone(), upload.bytes.clone());
                 self.stored.push(upload);
                 StorageOutcome::Done
@@ -247,6 +255,10 @@ impl ServerSide {
         match progress {
             Progress::Done => self.finish(chance, network, End::Complete),
             Progress::Broken => self.finish(chance, network, End::Reset),
+            Progress::Mixed => {
+                network.mixed = true;
+                self.finish(chance, network, End::Reset);
+            }
             Progress::Moved | Progress::Blocked => {}
         }
         progress
@@ -255,6 +267,13 @@ impl ServerSide {
     fn connect(&mut self, network: &mut Network, to: SocketAddr) -> bool {
         self.wire = network.connect(to.port());
         self.wire.is_some()
+    }
+
+    /// What moves is given up; whether anything did.
+    pub fn stall(&mut self, chance: &mut Chance, network: &mut Network) -> bool {
+        let moves = self.moving.is_some();
+        self.finish(chance, network, End::Stalled);
+        moves
     }
 
     fn finish(&mut self, chance: &mut Chance, network: &mut Network, end: End) {
@@ -269,6 +288,7 @@ impl ServerSide {
                 let length = receiver.content.len() as u64;
                 if let Some(upload) = &mut self.upload {
                     upload.bytes = receiver.content;
+                    self.is_whole = end == End::Complete;
                 }
                 length
             }

@@ -11,12 +11,13 @@ use longshore_proto::client::{
 };
 use longshore_proto::limits::{LINE_LIMIT_BYTES, REPLY_LINE_LIMIT_BYTES};
 use longshore_proto::line::Buffer;
-use longshore_proto::reply::English;
+use longshore_proto::reply::{English, Situation};
 use longshore_proto::server::{self, Connection, Moment, Policy, Session, Takes, TlsOffer, TlsPolicy};
 
-use crate::client_side::ClientSide;
-use crate::network::{Chance, Network, Pipe, Progress};
-use crate::server_side::ServerSide;
+use super::chance::Chance;
+use super::client_side::ClientSide;
+use super::network::{Network, Pipe, Progress};
+use super::server_side::ServerSide;
 
 /// Beyond so many steps it is stuck.
 const STEPS_LIMIT: usize = 400_000;
@@ -51,6 +52,8 @@ pub struct Log {
     pub asked_again: usize,
     pub unasked: usize,
     pub aborts: usize,
+    /// How often both sides waited for each other's bytes.
+    pub stalls: usize,
     pub requests: BTreeMap<RequestId, Request>,
 }
 
@@ -67,7 +70,7 @@ impl Log {
 }
 
 impl World {
-    pub fn new(seed: u64, options: Options, tls: bool) -> World {
+    pub fn new(chance: Chance, options: Options, tls: bool) -> World {
         let now = Moment(Duration::from_secs(1000));
         let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
         let (ours, theirs) = (address("192.0.2.1:21"), address("198.51.100.7:50000"));
@@ -75,7 +78,7 @@ impl World {
         let tls = TlsPolicy { offer, ..TlsPolicy::default() };
         let policy = Policy { tls, deflate: true, ..Policy::default() };
         World {
-            chance: Chance(seed),
+            chance,
             now,
             session: Session::new(Arc::new(policy), Connection { local: ours, peer: theirs }, now),
             dialogue: Dialogue::new(options, Connection { local: theirs, peer: ours }, now),
@@ -209,6 +212,10 @@ impl World {
     }
 
     fn say(&mut self, reply: &longshore_proto::reply::Reply) {
+        if matches!(reply.situation, Situation::Stored | Situation::StoredKept) {
+            // Whatever anybody says, success is told of what was committed, and only once.
+            assert_eq!(std::mem::take(&mut self.server.untold_commits), 1, "{:?}", reply.situation);
+        }
         let mut bytes = Vec::new();
         reply.write(&English, &mut bytes);
         let shown = String::from_utf8_lossy(&bytes);
@@ -330,9 +337,19 @@ impl World {
     /// Nothing else can happen, so the next deadline comes.
     fn time_goes_on(&mut self) -> bool {
         let deadline = [self.session.deadline(), self.dialogue.deadline()].into_iter().flatten().min();
-        let Some(deadline) = deadline else { return false };
-        self.pass_time(deadline);
+        match deadline {
+            Some(deadline) => self.pass_time(deadline),
+            None => return self.transfers_stall(),
+        }
         true
+    }
+
+    /// Two that both send, or both receive, wait until whoever moves the bytes gives up.
+    fn transfers_stall(&mut self) -> bool {
+        let server = self.server.stall(&mut self.chance, &mut self.network);
+        let client = self.client.stall(&mut self.chance, &mut self.network);
+        self.log.stalls += usize::from(server || client);
+        server || client
     }
 
     /// Nobody does anything for a while.
@@ -353,6 +370,14 @@ impl World {
             pipe.fin = true;
             pipe.reset = hard;
         }
+    }
+
+    /// Somebody in between says something to one of them.
+    pub fn inject(&mut self, to_server: bool, bytes: &[u8]) {
+        let whom = if to_server { "server" } else { "client" };
+        self.log.lines.push(format!("-- into the {whom}: {}", bytes.escape_ascii()));
+        let pipe = if to_server { &mut self.to_server } else { &mut self.to_client };
+        pipe.bytes.extend(bytes);
     }
 
     pub fn drain(&mut self) {

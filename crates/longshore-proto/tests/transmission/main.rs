@@ -1,13 +1,16 @@
-//! What forms look like on the wire, byte by byte, and the properties with random bytes.
+//! What forms look like on the wire, byte by byte. What holds for any bytes is in `tests/properties`.
 //!
 //! Bytes are written as in RFC 959: `FF 01` is an end of record in stream mode, `80 00 03` a block of three bytes that ends
 //! a record, `00 80` the escape of compressed mode that says so of the string behind it.
 
-use proptest::prelude::*;
+#![allow(unreachable_pub, reason = "modules of one test")]
 
-use super::properties::{Outcome, any_bytes, comparable, damaged, forms, receive, round_trip};
-use super::*;
-use crate::limits::{MARKER_LIMIT_BYTES, PAGE_HOLES_LIMIT_BYTES, RECEIVE_LIMIT_BYTES};
+mod receiving;
+
+use longshore_proto::limits::{MARKER_LIMIT_BYTES, PAGE_HOLES_LIMIT_BYTES, RECEIVE_LIMIT_BYTES};
+use longshore_proto::transmission::*;
+
+use receiving::{Outcome, comparable, forms, receive};
 
 const fn form(representation: Representation, structure: Structure, mode: Mode) -> Form {
     Form { representation, structure, mode }
@@ -536,56 +539,4 @@ fn output_is_bounded() {
 fn errors_say_what_and_where() {
     let error = Error { problem: Problem::PageType(9), offset_bytes: 4711 };
     assert_eq!(error.to_string(), "page type 9; known are 0 to 3, at byte 4711 of the transmission");
-}
-
-/// Files that go beyond every buffer, window and block.
-#[test]
-fn long_files_come_back() {
-    let text: Vec<u8> = (0..40_000_u32)
-        .flat_map(|number| format!("{}\n", number.wrapping_mul(2_654_435_761)).into_bytes())
-        .collect();
-    let mixed = [&text[..], &vec![0; 300_000], &vec![0xFF; 70_000], b"\n\n\n"].concat();
-    for selector in 0..forms().count() as u8 {
-        round_trip(&[&[selector, selector.wrapping_mul(7)], &mixed[..]].concat());
-    }
-}
-
-/// Bytes that the codecs look at, so that random ones mean something.
-fn telling() -> impl Strategy<Value = u8> {
-    prop_oneof![
-        prop::sample::select(&b"ab \r\n\n\xFF\0\x15\x40"[..]),
-        prop::sample::select(&[1, 2, 3, 4, 5, 0x10, 0x20, 0x50, 0x7F, 0x80, 0x83, 0xC0, 0xC5][..]),
-        any::<u8>(),
-    ]
-}
-
-/// A form, how to cut, and a body of runs.
-fn input() -> impl Strategy<Value = Vec<u8>> {
-    let runs = prop::collection::vec((telling(), prop_oneof![Just(1_usize), 1_usize..70]), 0..60);
-    (any::<[u8; 4]>(), runs).prop_map(|(head, runs)| {
-        let body = runs.into_iter().flat_map(|(byte, length)| std::iter::repeat_n(byte, length));
-        head.into_iter().chain(body).collect()
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
-
-    #[test]
-    fn files_come_back(data in input()) {
-        round_trip(&data);
-    }
-
-    #[test]
-    fn random_bytes_do_no_harm(
-        head in any::<[u8; 2]>(),
-        body in prop::collection::vec(telling(), 0..300),
-    ) {
-        any_bytes(&[&head[..], &body].concat());
-    }
-
-    #[test]
-    fn damage_does_no_harm(data in input()) {
-        damaged(&data);
-    }
 }

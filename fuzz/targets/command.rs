@@ -1,0 +1,6 @@
+//! Command lines. Not inside: what must hold, which is in
+//! `crates/longshore-proto/tests/properties/bodies/command.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| longshore_fuzz::run("command", data));

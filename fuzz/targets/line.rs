@@ -1,0 +1,6 @@
+//! Lines of a control connection. Not inside: what must hold, which is in
+//! `crates/longshore-proto/tests/properties/bodies/line.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| longshore_fuzz::run("line", data));
