@@ -283,6 +283,26 @@ fn more_than_one() {
     ]);
 }
 
+/// The client's time was over before its ABOR came, and that is what it is told.
+#[test]
+fn behind_the_connect_deadline() {
+    check(&[
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("client", "stays away"),
+        ("hold", "establish"),
+        ("send", "RETR a"),
+        ("expect", "150"),
+        ("wait", "30000"),
+        ("nothing", ""),
+        ("send", "ABOR"),
+        ("nothing", ""),
+        ("answer", "establish"),
+        ("expect", "425 data.no-connection"),
+        ("expect", "226 abort.done"),
+    ]);
+}
+
 #[test]
 fn with_telnet_and_urgent_data() {
     check(&[

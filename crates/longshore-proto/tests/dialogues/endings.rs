@@ -1,7 +1,11 @@
 //! QUIT, the end of input, resets, and time-outs.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_proto::line::Line;
 use longshore_proto::reply::Situation;
-use longshore_proto::server::{Ending, Event, Policy};
+use longshore_proto::server::{Ending, Event, Input, Moment, Policy, Session};
 
 use crate::common::{Scene, World, check, check_logged_in, logged_in};
 
@@ -444,6 +448,18 @@ fn the_idle_time_out() {
         ],
         idle,
     );
+}
+
+/// A clock that was set back shortens nobody's time.
+#[test]
+fn time_never_goes_back() {
+    let at = |seconds| Moment(Duration::from_secs(seconds));
+    let connection = World::connection("192.0.2.1:21", "192.0.2.7:40000");
+    let mut session = Session::new(Arc::new(Policy::default()), connection, at(1000));
+    assert_eq!(session.deadline(), Some(at(1060)));
+    session.handle(at(10), Input::Line(Line::Command(b"NOOP")));
+    session.handle(at(20), Input::Timeout);
+    assert_eq!(session.deadline(), Some(at(1060)));
 }
 
 #[test]

@@ -334,5 +334,44 @@ fn late_answers_are_nobodys() {
     let user = b"longshore".to_vec();
     let situation = Situation::LoginRejected;
     assert_eq!(*refused, longshore_proto::server::Event::LoginRefused { user, situation });
+    // One that rejects somebody else is not the answer to this login.
+    scene.play(&[("send", "USER longshore"), ("expect", "331"), ("send", "PASS secret")]);
+    scene.world.answer_late(longshore_proto::server::OperationId(1));
+    scene.play(&[("nothing", ""), ("answer", "login"), ("expect", "230")]);
+    scene.end();
+}
+
+/// Within a transfer, too: whatever comes by the name of another operation is passed over at each of its steps.
+#[test]
+fn late_answers_within_a_transfer_are_nobodys() {
+    let mut scene = logged_in(Policy::default(), World::connection("192.0.2.1:2121", "192.0.2.7:40000"));
+    let late = |scene: &mut Scene, kind| {
+        let asked = scene.world.under_way();
+        assert_eq!(asked, [kind]);
+        for id in scene.world.answered() {
+            scene.world.answer_late(id);
+        }
+        scene.play(&[("nothing", "")]);
+        assert_eq!(scene.world.under_way(), [kind], "what is awaited is awaited still");
+    };
+    for hold in ["reserve", "storage", "probe", "establish", "move", "commit", "abandon"] {
+        scene.play(&[("hold", hold)]);
+    }
+    for (end, last, answer) in [("complete 7", Kind::Commit, "226"), ("reset 7", Kind::Abandon, "426")] {
+        scene.play(&[("transfer", end), ("send", "PASV")]);
+        late(&mut scene, Kind::Reserve);
+        scene.play(&[("answer", "reserve"), ("expect", "227"), ("send", "STOR x")]);
+        late(&mut scene, Kind::Storage);
+        scene.play(&[("answer", "storage")]);
+        late(&mut scene, Kind::Probe);
+        scene.play(&[("answer", "probe"), ("expect", "150")]);
+        late(&mut scene, Kind::Establish);
+        scene.play(&[("answer", "establish")]);
+        late(&mut scene, Kind::Move);
+        scene.play(&[("answer", "move")]);
+        late(&mut scene, last);
+        scene
+            .play(&[("answer", if last == Kind::Commit { "commit" } else { "abandon" }), ("expect", answer)]);
+    }
     scene.end();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use longshore_proto::line::Line;
 use longshore_proto::reply::Situation;
 use longshore_proto::server::{
-    Input, Moment, Output, Policy, Session, TlsEvent, TlsNeed, TlsOffer, TlsPolicy,
+    Input, Moment, OperationId, Output, Policy, Session, TlsEvent, TlsNeed, TlsOffer, TlsPolicy,
 };
 
 use crate::common::{Kind, Scene, World};
@@ -200,6 +200,9 @@ fn a_line_that_is_handed_in_while_tls_begins_is_dropped() {
     session.handle(now, Input::Line(Line::Command(b"AUTH TLS")));
     let [Output::StartTls(id, Some(_))] = outputs(&mut session)[..] else { panic!("TLS begins") };
     session.handle(now, Input::Line(Line::Command(b"NOOP")));
+    // Nor does it hear what came of another handshake.
+    session.handle(now, Input::Tls(OperationId(id.0 + 1), TlsEvent::Failed));
+    assert!(!session.is_closed());
     let event = TlsEvent::Up { description: "TLSv1.3".to_owned(), certificate: false };
     session.handle(now, Input::Tls(id, event));
     assert!(outputs(&mut session).is_empty(), "it is answered");

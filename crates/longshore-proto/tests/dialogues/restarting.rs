@@ -212,6 +212,7 @@ fn what_rest_does_not_survive() {
     not_survived(&"x".repeat(5000));
     not_survived("a\0b");
     not_survived("REST x");
+    not_survived("RNFR a");
 }
 
 #[track_caller]

@@ -133,7 +133,7 @@ fn nobody_connects() {
         ),
         (
             "PASV",
-            "strangers 2",
+            "strangers 1",
             "425 data.only-strangers Only other addresses than 192.0.2.7 connected to port 30000",
         ),
         ("PORT 192,0,2,7,20,1", "stays away", "425 data.no-answer 192.0.2.7:5121 did not answer within 30 s"),
@@ -430,16 +430,28 @@ fn transfers_are_told() {
         ("send", "STOR x"),
         ("expect", "150"),
         ("expect", "426"),
+        ("send", "TYPE I"),
+        ("expect", "200"),
+        ("send", "PASV"),
+        ("expect", "227"),
+        ("send", "REST 40"),
+        ("expect", "350"),
+        ("transfer", "reset 5"),
+        ("send", "RETR a"),
+        ("expect", "150"),
+        ("expect", "426"),
     ]);
-    let told: Vec<(Verb, u64, u16)> = scene
+    let told: Vec<(Verb, u64, u64, u16)> = scene
         .world
         .events
         .iter()
         .map(|event| match event {
-            Event::TransferEnded { verb, bytes, situation, .. } => (*verb, *bytes, situation.code()),
+            Event::TransferEnded { verb, offset, bytes, situation, .. } => {
+                (*verb, *offset, *bytes, situation.code())
+            }
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(told, [(Verb::Retr, 100, 226), (Verb::Stor, 3, 426)]);
+    assert_eq!(told, [(Verb::Retr, 0, 100, 226), (Verb::Stor, 0, 3, 426), (Verb::Retr, 40, 5, 426)]);
     scene.end();
 }

@@ -37,7 +37,7 @@ fn an_idle_connection_that_the_server_closes() {
 
 #[test]
 fn abor_has_two_answers_or_one() {
-    let script = |answers: &str| {
+    let script = |answers: &str, end: &str| {
         format!(
             "
             > RETR a
@@ -58,11 +58,14 @@ fn abor_has_two_answers_or_one() {
             < 125 b
             * 4 receive 1 on 3 from 0
             ! moved 4 9
-            < 250 b
-            = 1 RETR 9
+            {end}
             "
         )
     };
+    let kept = "
+        < 250 b
+        = 1 RETR 9
+    ";
     let requests = || vec![get("a"), get("b")];
     let two = "
         < 426 a
@@ -71,13 +74,13 @@ fn abor_has_two_answers_or_one() {
         * again 1
         < 226 abor
     ";
-    in_blocks(false, requests(), &script(two));
+    in_blocks(false, requests(), &script(two, kept));
     let one = "
         < 225 abor
         = 0 aborted 7
         * again 1
     ";
-    in_blocks(false, requests(), &script(one));
+    in_blocks(false, requests(), &script(one, kept));
     let none = "
         < 226 a or abor
         = 0 aborted 7
@@ -85,7 +88,14 @@ fn abor_has_two_answers_or_one() {
         * again 1
         wait 10
     ";
-    in_blocks(false, requests(), &script(none));
+    in_blocks(false, requests(), &script(none, kept));
+    // A completion of the next transfer is not the answer that an ABOR was given up for.
+    let closed = "
+        < 226 b
+        = 1 RETR 9
+        * 3 close
+    ";
+    in_blocks(false, requests(), &script(none, closed));
     // Bytes of an upload that nobody wants do not go out ahead.
     in_blocks(
         true,

@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "modules of one test")]
 
 mod endings;
+mod learning;
 mod ordinary;
 mod play;
 mod sharing;

@@ -32,6 +32,29 @@ fn downloads_share_a_connection_and_wait_for_their_marks() {
     );
 }
 
+/// The server may be done with a file whose bytes wait behind those of the one before.
+#[test]
+fn a_final_reply_that_comes_before_its_bytes_are_read() {
+    in_blocks(
+        false,
+        vec![get("a"), get("b")],
+        "
+        > RETR a
+        > RETR b
+        < 125 a
+        * 2 receive 0 on 1 from 0
+        < 250 a
+        < 125 b
+        < 250 b
+        ! moved 2 10
+        = 0 RETR 10
+        * 3 receive 1 on 1 from 0
+        ! moved 3 20
+        = 1 RETR 20
+        ",
+    );
+}
+
 #[test]
 fn a_refused_upload_takes_what_was_sent_behind_it() {
     in_blocks(

@@ -113,7 +113,21 @@ impl World {
         );
         self.session.handle(self.now, Input::Login(id, LoginOutcome::Rejected { earlier: 0 }));
         self.session.handle(self.now, Input::Tls(id, TlsEvent::Failed));
-        self.session.handle(self.now, Input::Data(id, DataEvent::NoPort));
+        self.session.handle(self.now, Input::Storage(id, StorageOutcome::Done));
+        let marker = Marker::from_bytes(b"5").expect("it is short");
+        for event in [
+            DataEvent::NoPort,
+            DataEvent::Reserved(1),
+            DataEvent::Standing,
+            DataEvent::NotYet,
+            DataEvent::Established,
+            DataEvent::NotEstablished(ConnectFailure::Refused),
+            DataEvent::Progress(5),
+            DataEvent::Marker { marker, offset: 5 },
+            DataEvent::Finished { bytes: 5, end: End::Complete, kept: false },
+        ] {
+            self.session.handle(self.now, Input::Data(id, event));
+        }
         self.settle();
     }
 
