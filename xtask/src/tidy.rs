@@ -68,6 +68,9 @@ pub(crate) fn check(root: &Path, mode: Mode) -> Result<()> {
     }
 }
 
+/// Folders that git ignores, and its own.
+const NOT_OF_THE_REPOSITORY: &[&str] = &[".git", "target", "fuzz/artifacts", "fuzz/corpus"];
+
 /// Every file of text that belongs to the repository, sorted by name.
 fn text_files(root: &Path) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
@@ -77,8 +80,10 @@ fn text_files(root: &Path) -> Result<Vec<SourceFile>> {
             let entry = entry?;
             let name = folder.join(entry.file_name());
             let kind = entry.file_type()?;
-            if kind.is_dir() && !matches!(name.to_str(), Some("target" | ".git")) {
-                folders.push(name);
+            if kind.is_dir() {
+                if !NOT_OF_THE_REPOSITORY.iter().any(|folder| name == Path::new(folder)) {
+                    folders.push(name);
+                }
             } else if kind.is_file()
                 && let Ok(text) = fs::read_to_string(entry.path())
             {
