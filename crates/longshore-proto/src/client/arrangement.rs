@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use super::dialogue::{Awaits, Dialogue, Step, Task};
+use super::dialogue::{Awaits, Dialogue, Stage, Step, Task};
 use super::reply::{Class, Reply};
 use super::write;
 use super::{DataEvent, DataOp, OperationId, Protection, Refusal, RequestId, RouteChoice};
@@ -69,6 +69,10 @@ impl Dialogue {
 
     /// EPSV, PASV, EPRT or PORT was answered.
     pub(super) fn arrangement_answered(&mut self, id: RequestId, verb: Verb, reply: Reply) {
+        // A setting was refused that stood before it.
+        if !matches!(self.tasks.get(id), Some(Task { stage: Stage::Waiting, .. })) {
+            return self.close_link();
+        }
         let is_taken = reply.class() == Class::Completion;
         match verb {
             Verb::Epsv | Verb::Pasv if is_taken => match self.passive_address(verb, &reply) {

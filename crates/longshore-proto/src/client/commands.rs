@@ -115,15 +115,16 @@ impl Known {
     }
 
     /// What must be said before a transfer is protected as it should be (RFC 4217 section 9).
-    pub(super) fn protection_to_set(&self) -> Option<Setting> {
+    pub(super) fn protections_to_set(&self) -> Vec<Setting> {
         let wanted = self.wanted_protection();
-        if self.protection == Some(wanted) || !self.tls {
-            None
-        } else if !self.buffer_size_set {
-            Some(Setting::BufferSize)
-        } else {
-            Some(Setting::Protection(wanted))
+        let mut settings = Vec::new();
+        if self.tls && self.protection != Some(wanted) {
+            if !self.buffer_size_set {
+                settings.push(Setting::BufferSize);
+            }
+            settings.push(Setting::Protection(wanted));
         }
+        settings
     }
 
     /// Whether MLSD need not be tried.
@@ -270,7 +271,7 @@ impl Dialogue {
 
     /// PBSZ, then PROT; a server that takes them after the login only is asked again before the first transfer.
     fn go_on_protecting(&mut self, id: RequestId, is_taken: bool) {
-        match self.known.protection_to_set() {
+        match self.known.protections_to_set().first().copied() {
             Some(setting) if is_taken => {
                 self.write_or_refuse(id, Step::Set(setting), setting.line(), true);
             }

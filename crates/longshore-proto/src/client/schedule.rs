@@ -3,15 +3,15 @@
 //!
 //! Not inside: what the answers do.
 //!
-//! Whatever a request needs (a setting, a data connection, REST) is written when nothing else is under way, and nothing
+//! Whatever a request needs (a setting, a data connection, REST) is written when nothing else is under way, and no request
 //! is written behind it before its answer: a transfer that ran under a setting that was refused would damage the file.
-//! Sent ahead are single commands behind single commands, and transfers behind either over a data connection that
-//! several share.
+//! Sent ahead are single commands behind single commands, transfers behind either over a data connection that several
+//! share, and all settings of a request with EPSV behind them.
 
 use super::commands::Setting;
 use super::dialogue::{Awaits, Dialogue, Phase, Stage, Step, Task};
 use super::write::{self, CommandLine, Unsendable};
-use super::{FileForm, ListForm, ModeChoice, Refusal, Request, RequestId, StoreStart};
+use super::{FileForm, ListForm, ModeChoice, Refusal, Request, RequestId, RouteChoice, StoreStart};
 use crate::command::{Mode, Representation, Structure};
 use crate::time::write_time_val;
 use crate::verbs::{Direction, Verb};
@@ -20,10 +20,20 @@ use crate::verbs::{Direction, Verb};
 enum Need {
     /// This command first.
     Command(Step, Result<CommandLine, Unsendable>),
+    /// These settings first, at least one, and then a data connection, or not.
+    Settings(Vec<Setting>, Then),
     /// A data connection first.
     Link,
     /// Nothing.
     Nothing,
+}
+
+/// What comes behind settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Link,
+    /// That is seen when they are answered.
+    Wait,
 }
 
 impl Dialogue {
@@ -70,10 +80,26 @@ impl Dialogue {
                 self.write_or_refuse(id, step, line, true);
                 true
             }
+            Need::Settings(settings, then) => {
+                self.write_settings(id, &settings, then);
+                true
+            }
             Need::Link => {
                 self.arrange(id);
                 true
             }
+        }
+    }
+
+    /// The settings of a request, and what it needs behind them: all at once where commands may go ahead.
+    fn write_settings(&mut self, id: RequestId, settings: &[Setting], then: Then) {
+        let together = self.options.ahead.commands;
+        for &setting in settings.iter().take(together) {
+            self.write_or_refuse(id, Step::Set(setting), setting.line(), true);
+        }
+        let is_passive = self.options.route == RouteChoice::Passive;
+        if then == Then::Link && is_passive && settings.len() < together {
+            self.arrange(id);
         }
     }
 
@@ -165,7 +191,10 @@ impl Dialogue {
 
     fn need(&self, task: &Task, verb: Verb) -> Need {
         let form = match &task.request {
-            Request::Size(_) => return self.need_representation(Representation::Image),
+            Request::Size(_) if self.known.representation != Some(Representation::Image) => {
+                let octets = Setting::Representation(Representation::Image);
+                return Need::Settings(vec![octets], Then::Wait);
+            }
             Request::List { .. } => {
                 let representation = Representation::Ascii;
                 FileForm { representation, structure: Structure::File }
@@ -173,24 +202,18 @@ impl Dialogue {
             Request::Retrieve { form, .. } | Request::Store { form, .. } => *form,
             _ => return Need::Nothing,
         };
-        if let Some(setting) = self.known.protection_to_set() {
-            return self.need_setting(setting);
+        let protections = self.known.protections_to_set();
+        if !protections.is_empty() {
+            return Need::Settings(protections, Then::Wait);
         }
         if self.asks_for_features() && self.known.features.is_none() {
             return Need::Command(Step::Learn, write::command("FEAT", None));
         }
-        if let need @ Need::Command(..) = self.need_representation(form.representation) {
-            return need;
-        }
-        if self.known.structure != Some(form.structure) {
-            return self.need_setting(Setting::Structure(form.structure));
-        }
-        let mode = self.wanted_mode();
-        if self.known.mode != Some(mode) {
-            return self.need_setting(Setting::Mode(mode));
-        }
-        if self.known.keep_to_set(mode) {
-            return self.need_setting(Setting::DeflateKeep);
+        let settings = self.settings_for(form);
+        if !settings.is_empty() {
+            let closes = |setting: &Setting| matches!(setting, Setting::Mode(_) | Setting::DeflateKeep);
+            let stands = self.has_link_for(task) && !settings.iter().any(closes);
+            return Need::Settings(settings, if stands { Then::Wait } else { Then::Link });
         }
         if !self.has_link_for(task) {
             return Need::Link;
@@ -204,15 +227,23 @@ impl Dialogue {
         Need::Nothing
     }
 
-    fn need_representation(&self, representation: Representation) -> Need {
-        if self.known.representation == Some(representation) {
-            return Need::Nothing;
+    /// What must be set for a transfer, beside its protection.
+    fn settings_for(&self, form: FileForm) -> Vec<Setting> {
+        let mode = self.wanted_mode();
+        let mut settings = Vec::new();
+        if self.known.representation != Some(form.representation) {
+            settings.push(Setting::Representation(form.representation));
         }
-        self.need_setting(Setting::Representation(representation))
-    }
-
-    fn need_setting(&self, setting: Setting) -> Need {
-        Need::Command(Step::Set(setting), setting.line())
+        if self.known.structure != Some(form.structure) {
+            settings.push(Setting::Structure(form.structure));
+        }
+        if self.known.mode != Some(mode) {
+            settings.push(Setting::Mode(mode));
+        }
+        if self.known.keep_to_set(mode) {
+            settings.push(Setting::DeflateKeep);
+        }
+        settings
     }
 
     /// Whether FEAT decides how the next transfer goes: which mode, and whether MODE Z keeps data connections.

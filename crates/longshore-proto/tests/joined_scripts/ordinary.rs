@@ -506,14 +506,14 @@ fn deflate_mode_keeps_data_connections_where_it_may() {
         <  opts mode z keep
         < 211 End
         > TYPE I
-        < 200 I
         > MODE Z
-        < 200 Z
         > OPTS MODE Z KEEP 1
+        > EPSV
+        < 200 I
+        < 200 Z
     ";
     let taken = "
         < 200 stays
-        > EPSV
         < 229 (|||50001|)
         * 1 connect 192.0.2.1:50001
         ! connected 1
@@ -546,7 +546,6 @@ fn deflate_mode_keeps_data_connections_where_it_may() {
     }
     let refused = "
         < 501 no
-        > EPSV
         < 229 (|||50001|)
         * 1 connect 192.0.2.1:50001
         ! connected 1
@@ -585,4 +584,81 @@ fn ipv6_has_no_pasv() {
         = 0 no EPSV 522
         ",
     );
+}
+
+/// What stands behind a setting that is refused is answered, and nobody connects for it.
+#[test]
+fn a_setting_that_is_refused_among_others() {
+    let ahead = |mode| {
+        let ahead = Ahead { commands: 8, ..Ahead::default() };
+        Options { mode, ahead, ..Options::default() }
+    };
+    let start = "
+        ask 0
+        ask 1
+        < 220 ready
+        * greeted
+        > TYPE I
+        > MODE B
+        > EPSV
+    ";
+    let type_refused = "
+        < 504 I
+        = 0 no TYPE 504
+        < 200 B
+        < 229 (|||50001|)
+        > TYPE I
+        > EPSV
+        < 200 I
+        < 229 (|||50002|)
+        * 1 connect 192.0.2.1:50002
+        ! connected 1
+        > RETR b
+        < 150 b
+        * 2 receive 1 on 1 from 0
+        ! moved 2 10
+        < 250 b
+        = 1 RETR 10
+    ";
+    let insist = || ahead(ModeChoice::Insist(Mode::Block));
+    play(insist(), vec![get("a"), get("b")], &format!("{start}{type_refused}"));
+    // Without its mode it is not sent, and neither is the next one.
+    let mode_refused = "
+        < 200 I
+        < 504 B
+        = 0 no MODE 504
+        < 229 (|||50001|)
+        > MODE B
+        > EPSV
+        < 504 B
+        = 1 no MODE 504
+        < 502 no
+    ";
+    play(insist(), vec![get("a"), get("b")], &format!("{start}{mode_refused}"));
+    // Where it was a wish alone, a file is sent without, on a connection that was arranged before that was known.
+    let wished = "
+        ask 0
+        < 220 ready
+        * greeted
+        > FEAT
+        < 211-Features
+        <  MODE B
+        < 211 End
+        > TYPE I
+        > MODE B
+        > EPSV
+        < 200 I
+        < 504 B
+        < 229 (|||50001|)
+        * 1 connect 192.0.2.1:50001
+        ! connected 1
+        > RETR a
+        * 2 receive 0 on 1 from 0
+        < 150 a
+        ! moved 2 10
+        < 226 a
+        * 1 close
+        = 0 RETR 10
+    ";
+    play(ahead(ModeChoice::Prefer(Mode::Block)), vec![get("a")], wished);
 }

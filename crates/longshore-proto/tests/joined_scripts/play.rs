@@ -182,16 +182,19 @@ pub fn in_blocks(data: bool, requests: Vec<Request>, script: &str) {
 
 pub fn in_blocks_with(options: Options, requests: Vec<Request>, first: &str, script: &str) {
     let asked: String = (0..requests.len()).map(|id| format!("ask {id}\n")).collect();
+    // Where commands go ahead, what is set and the data connection are asked for at once.
     let start = "
         < 220 ready
         * greeted
+        > FIRST
         > MODE B
-        < 200 B
         > EPSV
+        < 200 ok
+        < 200 B
         < 229 (|||50001|)
         * 1 connect 192.0.2.1:50001
         ! connected 1
     ";
-    let start = start.replace("> MODE B", &format!("> {first}\n< 200 ok\n> MODE B"));
+    let start = start.replace("FIRST", first);
     play(options, requests, &format!("{asked}{start}{script}"));
 }

@@ -266,12 +266,12 @@ fn what_was_set_is_set_anew_behind_a_raw_command() {
         < 200 ok
         = 1 done 200
         > TYPE I
-        < 200 I
         > STRU F
-        < 200 F
         > MODE B
-        < 200 B
         > EPSV
+        < 200 I
+        < 200 F
+        < 200 B
         ! end
         = 2 lost NotDone
         * close
