@@ -42,6 +42,8 @@ pub(crate) enum Opened {
     /// A listing of one file: the entry under the name it was asked by.
     Entry(Box<Entry>),
     Upload(Box<dyn Upload>),
+    /// An upload that has come whole, with all its octets, of which none is written.
+    Whole(Box<dyn Upload>, Vec<u8>),
     /// An upload that a quota or a limit has refused: nobody could ever finish what is there of it.
     Refused(Box<dyn Upload>),
 }
@@ -90,12 +92,19 @@ pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut ope
     let result = match op {
         StorageOp::Commit => match std::mem::take(&mut opened) {
             Opened::Upload(upload) => pool.run(upload.commit()).await.map(|_| StorageOutcome::Done),
+            Opened::Whole(upload, octets) => {
+                pool.run(upload.commit_with(octets)).await.map(|_| StorageOutcome::Done)
+            }
             _ => Err(ErrorKind::Failed.into()),
         },
         StorageOp::Abandon => {
             // Whatever comes of it, the transfer's own failure is the answer.
             let (resumable, cause) = match std::mem::take(&mut opened) {
                 Opened::Upload(upload) => abandon(tenant, pool, upload).await,
+                Opened::Whole(mut upload, octets) => match pool.run(upload.write(octets)).await {
+                    Ok(_) => abandon(tenant, pool, upload).await,
+                    Err(error) => (None, for_the_log(&error)),
+                },
                 Opened::Refused(upload) => {
                     let discarded = pool.run(upload.discard()).await;
                     (None, discarded.err().as_ref().and_then(for_the_log))

@@ -121,7 +121,7 @@ pub(crate) async fn run(
     tenant: Arc<Tenant>,
     hands: Hands,
 ) -> Moved {
-    let mut engine = Engine { job, link, hands, no_close_notify: false };
+    let mut engine = Engine { job, link, hands, no_close_notify: false, whole: Vec::new() };
     let (result, opened) = match opened {
         Opened::File(file) => (engine.send_file(file).await, Opened::Nothing),
         Opened::Directory(directory) => {
@@ -129,7 +129,7 @@ pub(crate) async fn run(
         }
         Opened::Entry(entry) => (engine.send_listing(Source::Entry(entry), &tenant).await, Opened::Nothing),
         Opened::Upload(mut upload) => (engine.receive(upload.as_mut()).await, Opened::Upload(upload)),
-        Opened::Nothing | Opened::Refused(_) => (Ok(()), Opened::Nothing),
+        Opened::Nothing | Opened::Whole(..) | Opened::Refused(_) => (Ok(()), Opened::Nothing),
     };
     let bytes = engine.hands.moved.load(Ordering::Relaxed);
     let (end, cause) = match result {
@@ -144,6 +144,9 @@ pub(crate) async fn run(
         // Nor is what was understood of bytes that no sender makes; a cut is another matter.
         (End::Malformed(error), Opened::Upload(upload)) if error.problem != Problem::Cut => {
             Opened::Refused(upload)
+        }
+        (End::Complete, Opened::Upload(upload)) if !engine.whole.is_empty() => {
+            Opened::Whole(upload, std::mem::take(&mut engine.whole))
         }
         (_, opened) => opened,
     };
@@ -163,6 +166,8 @@ struct Engine {
     link: Link,
     hands: Hands,
     no_close_notify: bool,
+    /// All octets of an upload that came whole before any was written: one job writes them and commits.
+    whole: Vec<u8>,
 }
 
 impl Engine {

@@ -219,6 +219,15 @@ pub trait Upload: Send {
     /// file that was to be replaced has gone or shrunk, and without that the new one does not fit.
     fn commit(self: Box<Self>) -> Operation<Committed>;
 
+    /// Writes `last` and [commits](Upload::commit), in one operation: a small file that has come whole costs no more than
+    /// that.
+    ///
+    /// # Errors
+    /// Those of [`write`](Upload::write) and [`commit`](Upload::commit). Where the request does not allow so much
+    /// ([`FileTooLarge`](crate::ErrorKind::FileTooLarge), or [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) by the
+    /// writing), nothing is kept, as in [`discard`](Upload::discard).
+    fn commit_with(self: Box<Self>, last: Vec<u8>) -> Operation<Committed>;
+
     /// Gives up. By the store's policy the part is kept for a next upload by the same owner, or removed. It is also
     /// removed where the quota has no room for it beside the file that it was to replace.
     fn abandon(self: Box<Self>) -> Operation<Abandoned>;

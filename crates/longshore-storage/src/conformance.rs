@@ -113,6 +113,8 @@ cases! {
         a_commit_makes_the_file_visible,
         the_old_file_stands_until_the_commit,
         abandoning_leaves_the_old_file,
+        the_last_octets_come_with_the_commit,
+        last_octets_that_are_too_many,
         dropping_leaves_the_old_file,
         every_durability_stores_the_same,
         an_empty_file_is_stored,

@@ -26,6 +26,7 @@ impl Engine {
         let first = self.hands.throttle.chunk(UPLOAD_BUFFER_FIRST_BYTES);
         let mut buffer = Vec::with_capacity(first);
         let mut hello = self.hands.ends.suspect_tls.then(Hello::default);
+        let begin = upload.position();
         loop {
             let read = self.read(&mut buffer, &mut hello).await;
             if let Ok(count) = read {
@@ -34,16 +35,15 @@ impl Engine {
                     continue;
                 }
             }
+            if let Ok(0) = read {
+                return self.finish(upload, buffer, begin).await;
+            }
             let filled = buffer.len() == buffer.capacity();
             if !buffer.is_empty() {
                 // What came before a cut is kept too: the client goes on from there.
                 buffer = self.storage(upload.write(buffer)).await?;
             }
-            match read {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(stopped) => return Err(stopped),
-            }
+            read?;
             buffer.clear();
             if filled && buffer.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
                 buffer.reserve_exact(UPLOAD_BUFFER_BYTES);
@@ -69,6 +69,7 @@ impl Engine {
         // What came behind the file before, on a connection that was kept.
         let mut input = self.link.take_unread();
         self.hands.moved.fetch_add(input.len() as u64, Ordering::Relaxed);
+        let begin = upload.position();
         let mut decoded = Vec::new();
         let mut read = Ok(input.len());
         if input.is_empty() {
@@ -107,13 +108,15 @@ impl Engine {
             if ended {
                 // The rest is the next file's.
                 self.link.unread(input.split_off(taken));
-                return self.keep(upload, decoded).await;
+                return self.finish(upload, decoded, begin).await;
             }
             match read {
                 Ok(0) => {
-                    let finished = receiver.finish(&mut decoded);
-                    self.keep(upload, decoded).await?;
-                    return finished.map(|_| ()).map_err(|error| End::Malformed(error).into());
+                    if let Err(error) = receiver.finish(&mut decoded) {
+                        self.keep(upload, decoded).await?;
+                        return Err(End::Malformed(error).into());
+                    }
+                    return self.finish(upload, decoded, begin).await;
                 }
                 Ok(_) => {}
                 Err(stopped) => {
@@ -136,6 +139,16 @@ impl Engine {
             }
             read = self.read(&mut input, &mut hello).await;
         }
+    }
+
+    /// The last octets of a file that has come to its end. Where they are all that has come since `begin`, they are left to
+    /// the commit.
+    async fn finish(&mut self, upload: &mut dyn Upload, last: Vec<u8>, begin: u64) -> Result<()> {
+        if upload.position() == begin {
+            self.whole = last;
+            return Ok(());
+        }
+        self.keep(upload, last).await
     }
 
     async fn keep(&self, upload: &mut dyn Upload, decoded: Vec<u8>) -> Result<()> {

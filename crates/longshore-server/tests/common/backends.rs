@@ -53,7 +53,11 @@ impl Odd {
         path: &VirtualPath,
         usual: impl FnOnce() -> Operation<T>,
     ) -> Operation<T> {
-        match (self.choice)(name, path) {
+        Odd::act(name, (self.choice)(name, path), usual)
+    }
+
+    fn act<T: Send + 'static>(name: &str, way: Way, usual: impl FnOnce() -> Operation<T>) -> Operation<T> {
+        match way {
             Way::AsUsual => usual(),
             Way::Pending => {
                 let usual = usual();
@@ -217,6 +221,16 @@ impl Upload for OddUpload {
     fn commit(self: Box<Self>) -> Operation<Committed> {
         let OddUpload { handle, inner } = *self;
         handle.apply("commit", || inner.commit())
+    }
+
+    /// Whichever of the two behaves in some way decides how both do.
+    fn commit_with(self: Box<Self>, last: Vec<u8>) -> Operation<Committed> {
+        let OddUpload { handle: Handle { odd, path }, inner } = *self;
+        let (name, way) = match (odd.choice)("write", &path) {
+            Way::AsUsual => ("commit", (odd.choice)("commit", &path)),
+            way => ("write", way),
+        };
+        Odd::act(name, way, || inner.commit_with(last))
     }
 
     fn abandon(self: Box<Self>) -> Operation<Abandoned> {

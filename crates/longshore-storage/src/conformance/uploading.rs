@@ -74,6 +74,34 @@ pub(super) fn every_durability_stores_the_same(kit: &Kit<'_>) {
     }
 }
 
+pub(super) fn the_last_octets_come_with_the_commit(kit: &Kit<'_>) {
+    for (begin, last) in [("", "all of it"), ("one ", "and two"), ("nothing more", ""), ("", "")] {
+        for plan in [UploadPlan::Replace, UploadPlan::Append, UploadPlan::Unique] {
+            kit.put("/file", b"old ");
+            let upload = kit.begin(request("/file", plan), begin.as_bytes());
+            let committed = kit.wait(upload.commit_with(last.as_bytes().to_vec())).expect("it is stored");
+            let old = if plan == UploadPlan::Append { "old " } else { "" };
+            let contents = format!("{old}{begin}{last}");
+            assert_eq!(committed.size, contents.len() as u64);
+            kit.check_contents(committed.path.as_bytes(), contents.as_bytes());
+            kit.remove(committed.path.as_bytes());
+        }
+    }
+    kit.check_part(OWNER, "/file", None);
+}
+
+/// What the request does not allow leaves the old file and no part; nobody could go on with that.
+pub(super) fn last_octets_that_are_too_many(kit: &Kit<'_>) {
+    kit.put("/file", b"old");
+    let limited = UploadRequest { file_limit_bytes: Some(10), ..request("/file", UploadPlan::Replace) };
+    let upload = kit.begin(limited, b"five.");
+    check_error(kit.wait(upload.commit_with(b"and six".to_vec())), ErrorKind::FileTooLarge);
+    kit.check_contents("/file", b"old");
+    kit.check_names("/", &["file"]);
+    kit.remove("/file");
+    kit.check_part(OWNER, "/file", None);
+}
+
 pub(super) fn an_empty_file_is_stored(kit: &Kit<'_>) {
     let upload = kit.begin(request("/file", UploadPlan::Replace), b"");
     assert_eq!(kit.commit(upload).size, 0);

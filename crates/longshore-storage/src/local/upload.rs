@@ -479,6 +479,22 @@ impl Upload for LocalUpload {
         Operation::blocking(move || self.active.commit(self.next))
     }
 
+    fn commit_with(self: Box<Self>, last: Vec<u8>) -> Operation<Committed> {
+        Operation::blocking(move || {
+            let end = self.next.saturating_add(last.len() as u64);
+            if !last.is_empty()
+                && let Err(failure) = self.active.write(self.next, &last)
+            {
+                if let ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge = failure.kind {
+                    // The refusal says more than what tidying up might.
+                    let _ = self.active.give_up(true);
+                }
+                return Err(failure);
+            }
+            self.active.commit(end)
+        })
+    }
+
     fn abandon(self: Box<Self>) -> Operation<Abandoned> {
         Operation::blocking(move || self.active.give_up(false).map(|kept_bytes| Abandoned { kept_bytes }))
     }

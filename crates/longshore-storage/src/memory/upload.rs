@@ -301,6 +301,21 @@ impl Upload for MemoryUpload {
         Operation::Ready(self.finish())
     }
 
+    fn commit_with(mut self: Box<Self>, mut last: Vec<u8>) -> Operation<Committed> {
+        Operation::Ready(match self.charge(last.len() as u64) {
+            Ok(()) => {
+                self.octets.append(&mut last);
+                self.finish()
+            }
+            Err(failure) => {
+                if let ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge = failure.kind {
+                    self.give_up(true);
+                }
+                Err(failure)
+            }
+        })
+    }
+
     fn abandon(mut self: Box<Self>) -> Operation<Abandoned> {
         Operation::Ready(Ok(Abandoned { kept_bytes: self.give_up(false) }))
     }
