@@ -210,6 +210,9 @@ fn ours(
     };
     let contents: Vec<Content> =
         (0..request.files).map(|number| Content::new(request.content(number))).collect();
+    if direction == Direction::Up {
+        fs::create_dir(server.served().join(folder)).map_err(|error| format!("{folder}: {error}"))?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -235,7 +238,6 @@ fn ours(
                 }
             }
             Direction::Up => {
-                client.make_directory(folder).await.map_err(|error| error.to_string())?;
                 let names = request.names(folder);
                 let transfers: Vec<_> = names
                     .iter()

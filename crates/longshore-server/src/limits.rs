@@ -43,6 +43,10 @@ pub const PASSIVE_PORTS: RangeInclusive<u16> = 30000..=30999;
 
 /// Jobs that may block a thread at once: directories, disks, hashes.
 pub const BLOCKING_JOBS: usize = 64;
+/// Jobs that take longer are slow: a session that waits for one goes on listening to its client.
+pub const IN_PLACE_LIMIT: Duration = Duration::from_millis(3);
+/// Jobs in a row that were not slow, before the next one runs where its session does.
+pub const IN_PLACE_AFTER_JOBS: usize = 8;
 /// Passwords that are hashed at once.
 pub const PASSWORD_HASHES: usize = 4;
 /// Bytes read from the control connection at once.

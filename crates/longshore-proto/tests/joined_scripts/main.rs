@@ -16,4 +16,5 @@ mod endings;
 mod learning;
 mod ordinary;
 mod play;
+mod settings;
 mod sharing;
