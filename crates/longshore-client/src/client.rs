@@ -8,18 +8,19 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use longshore_proto::client::{
-    Answer, Dialogue, Features, FileForm, ListForm, Options, Refusal, Reply, Request, StoreStart,
+    Answer, Dialogue, Fate, Features, FileForm, ListForm, Loss, Options, Refusal, Reply, Request, StoreStart,
 };
 use longshore_proto::command::Secret;
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::Verb;
 use longshore_tls::ClientSession;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::{Ask, Connection, Ended, Observer, Ticket, ends};
@@ -53,6 +54,7 @@ impl fmt::Debug for Setup {
 pub struct Client {
     asks: mpsc::UnboundedSender<Ask>,
     tickets: Arc<AtomicU64>,
+    ended: Arc<OnceLock<Loss>>,
 }
 
 /// Why there is no connection to a server.
@@ -112,8 +114,10 @@ pub async fn connect(address: SocketAddr, setup: Setup) -> Result<(Client, Conne
     };
     let (asks, asked) = mpsc::unbounded_channel();
     let dialogue = |now| Dialogue::new(options, ends, now);
-    let connection = Connection::new(dialogue, socket, ends.peer.ip(), asked, tls, observer);
-    Ok((Client { asks, tickets: Arc::default() }, connection))
+    let ended = Arc::default();
+    let connection =
+        Connection::new(dialogue, socket, ends.peer.ip(), asked, tls, observer, Arc::clone(&ended));
+    Ok((Client { asks, tickets: Arc::default(), ended }, connection))
 }
 
 impl Client {
@@ -232,17 +236,31 @@ impl Client {
         self.transfer(Request::List { form, path }, Place::Sink(Box::new(sink)))
     }
 
+    /// For what is asked after the end; `None` where the connection was dropped before it came to one.
+    fn refusal(&self) -> Option<Refusal> {
+        let why = self.ended.get()?.clone();
+        Some(Refusal::Lost { fate: Fate::NotDone, why })
+    }
+
     fn ask<T: Readable>(&self, request: Request) -> Pending<T> {
         let (sender, answer) = oneshot::channel();
-        // Where the connection's task is gone, so is the sender, and the answer says so.
-        let _ = self.asks.send(Ask::Request(request, sender));
+        if let Err(SendError(Ask::Request(_, sender))) = self.asks.send(Ask::Request(request, sender))
+            && let Some(refusal) = self.refusal()
+        {
+            let _ = sender.send(Err(refusal));
+        }
         Pending { answer, what: PhantomData }
     }
 
     fn transfer<P>(&self, request: Request, place: Place) -> Transfer<P> {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (sender, answer) = oneshot::channel();
-        let _ = self.asks.send(Ask::Transfer(ticket, request, place, sender));
+        if let Err(SendError(Ask::Transfer(_, _, place, sender))) =
+            self.asks.send(Ask::Transfer(ticket, request, place, sender))
+            && let Some(refusal) = self.refusal()
+        {
+            let _ = sender.send(Ended { result: Err(refusal), place: Some(place) });
+        }
         Transfer { answer, ticket, asks: self.asks.clone(), answered: false, what: PhantomData }
     }
 }

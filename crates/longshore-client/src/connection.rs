@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use longshore_proto::client::{
@@ -53,6 +54,8 @@ pub struct Connection {
     waiting: VecDeque<Waiting>,
     tls: Option<ClientSession>,
     observer: Option<Box<dyn Observer>>,
+    /// How it has ended, for those who ask too late.
+    ended: Arc<OnceLock<Loss>>,
     /// What moments are counted from.
     began: Instant,
     alarm: Alarm,
@@ -127,6 +130,7 @@ impl Connection {
         asks: mpsc::UnboundedReceiver<Ask>,
         tls: Option<ClientSession>,
         observer: Option<Box<dyn Observer>>,
+        ended: Arc<OnceLock<Loss>>,
     ) -> Connection {
         let began = Instant::now();
         Connection {
@@ -138,6 +142,7 @@ impl Connection {
             waiting: VecDeque::new(),
             tls,
             observer,
+            ended,
             began,
             alarm: Alarm { sleep: Box::pin(tokio::time::sleep_until(began)), set_to: None },
         }
@@ -151,11 +156,8 @@ impl Connection {
     /// [`Error::Abandoned`](crate::Error::Abandoned).
     pub async fn run(mut self) -> Loss {
         let mut asks = Vec::with_capacity(REQUESTS_AT_ONCE);
-        let mut lost = None;
         loop {
-            if let Some(loss) = self.carry_out().await {
-                lost.get_or_insert(loss);
-            }
+            self.carry_out().await;
             if self.dialogue.is_closed() {
                 break;
             }
@@ -164,14 +166,10 @@ impl Connection {
                 continue;
             }
             self.alarm.set(self.dialogue.deadline().map(|Moment(after)| self.began + after));
+            // A job that never waits comes last: commands, aborts and time-outs must not wait for it.
             tokio::select! {
                 biased;
-                news = self.data.next() => self.hand_in(news),
-                arrival = self.control.next() => {
-                    if let Some(loss) = self.arrived(arrival).await {
-                        lost.get_or_insert(loss);
-                    }
-                }
+                arrival = self.control.next() => self.arrived(arrival).await,
                 count = self.asks.recv_many(&mut asks, REQUESTS_AT_ONCE), if self.asked => {
                     self.asked = count > 0;
                     for ask in asks.drain(..) {
@@ -179,15 +177,18 @@ impl Connection {
                     }
                 }
                 () = self.alarm.ring() => self.dialogue.handle(now(self.began), Input::Timeout),
+                news = self.data.next() => self.hand_in(news),
             }
         }
+        let loss = self.dialogue.loss().cloned().unwrap_or(Loss::Closed);
         // Whoever asks from here on is told so.
+        let _ = self.ended.set(loss.clone());
         self.asks.close();
         while let Some(ask) = self.asks.recv().await {
             self.take(ask);
             self.carry_out().await;
         }
-        lost.unwrap_or(Loss::Closed)
+        loss
     }
 
     fn take(&mut self, ask: Ask) {
@@ -220,7 +221,7 @@ impl Connection {
     }
 
     /// Hands in the lines that have come, each when what the one before led to is done: TLS begins behind a line.
-    async fn arrived(&mut self, arrival: Arrival) -> Option<Loss> {
+    async fn arrived(&mut self, arrival: Arrival) {
         let now = now(self.began);
         match arrival {
             Arrival::End => self.dialogue.handle(now, Input::EndOfInput),
@@ -231,18 +232,17 @@ impl Connection {
                         observer.received(line);
                     }
                     self.dialogue.handle(now, Input::Line(line));
-                    if let Some(loss) = self.carry_out().await {
-                        return Some(loss);
+                    self.carry_out().await;
+                    if self.dialogue.is_closed() {
+                        return;
                     }
                 }
             }
         }
-        None
     }
 
-    /// Does what the dialogue says. What it says last, when the connection is lost, is how.
-    async fn carry_out(&mut self) -> Option<Loss> {
-        let mut lost = None;
+    /// Does what the dialogue says.
+    async fn carry_out(&mut self) {
         while let Some(output) = self.dialogue.next() {
             match output {
                 Output::Send(command) => {
@@ -257,26 +257,27 @@ impl Connection {
                     self.dialogue.handle(now(self.began), Input::Tls(id, event));
                 }
                 Output::Data(id, op) => self.operate(id, op).await,
-                Output::Done(id, result) => {
-                    if let Err(Refusal::Lost { why, .. }) = &result {
-                        lost = Some(why.clone());
-                    }
-                    self.answer(id, result).await;
-                }
+                Output::Done(id, result) => self.answer(id, result).await,
                 Output::Event(event) => {
                     if let Some(observer) = &mut self.observer {
                         observer.noticed(&event);
                     }
                 }
-                Output::Close => return Some(lost.unwrap_or(Loss::Quit)),
+                // The sockets go with this value.
+                Output::Close => {}
             }
         }
-        None
     }
 
     async fn start_tls(&mut self) -> TlsEvent {
         if !self.control.lines.is_empty() {
             return TlsEvent::BytesBehind;
+        }
+        if self.control.is_unsent() {
+            // Whoever answers what was not sent is not the one that we speak to.
+            return TlsEvent::Failed(
+                "AUTH was answered before it was sent; somebody may stand in between".to_owned(),
+            );
         }
         let Some(tls) = self.tls.clone() else {
             return TlsEvent::Failed("no TLS was set up; say whose certificate is to be trusted".to_owned());

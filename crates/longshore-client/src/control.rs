@@ -74,7 +74,12 @@ impl Control {
         self.unsent.extend_from_slice(&SYNCH);
     }
 
-    /// Begins TLS; everything that was sent is answered, so nothing waits to be sent.
+    /// Whether something was to be sent that is still with us.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.sent < self.unsent.len() || self.unflushed
+    }
+
+    /// Begins TLS; nothing waits to be sent.
     ///
     /// # Errors
     /// Why it did not come about.

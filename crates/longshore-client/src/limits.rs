@@ -25,6 +25,9 @@ pub const DATA_LINGER: Duration = Duration::from_secs(5);
 /// How much of a data connection that is not needed any more is read away, in bytes.
 pub const DATA_LINGER_BYTES: usize = 16 << 20;
 
+/// Data connections of this process that are read to their end at once.
+pub const DATA_LINGERS_AT_ONCE: usize = 64;
+
 /// What a sink in memory takes where nothing else is asked for, in bytes.
 pub const MEMORY_LIMIT_BYTES: usize = 64 << 20;
 

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, ready};
 use longshore_tls::{ClientSession, ClientStream, ClientTlsError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
-use crate::limits::{DATA_LINGER, DATA_LINGER_BYTES, DATA_READ_BYTES};
+use crate::limits::{DATA_LINGER, DATA_LINGER_BYTES, DATA_LINGERS_AT_ONCE, DATA_READ_BYTES};
 
 /// A connection in clear or under TLS.
 #[derive(Debug)]
@@ -68,35 +69,66 @@ impl AsyncWrite for Channel {
     }
 }
 
+/// Closings in order that go on in the background.
+static LINGERS: Semaphore = Semaphore::const_new(DATA_LINGERS_AT_ONCE);
+
 /// A data connection.
+///
+/// Dropped, it is reset, unless our direction was ended in order before: whoever drops it half-way, be it with the whole
+/// client, leaves no part that looks like a file.
 #[derive(Debug)]
 pub(crate) struct Link {
-    channel: Channel,
+    /// `None` only while it changes hands.
+    channel: Option<Channel>,
     /// What was read; from `start` on it is not taken yet.
     buffer: Vec<u8>,
     start: usize,
     /// The server will send nothing more.
     ended: bool,
+    /// Our direction is ended, or may be by closing.
+    in_order: bool,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(channel) = &self.channel
+            && !self.in_order
+        {
+            // It fails only for one that is reset already.
+            let _ = channel.socket().set_zero_linger();
+        }
+    }
 }
 
 impl Link {
     pub(crate) fn new(socket: TcpStream) -> Link {
-        Link { channel: Channel::Clear(socket), buffer: Vec::new(), start: 0, ended: false }
+        Link::over(Channel::Clear(socket))
+    }
+
+    fn over(channel: Channel) -> Link {
+        Link { channel: Some(channel), buffer: Vec::new(), start: 0, ended: false, in_order: false }
+    }
+
+    fn channel(&mut self) -> &mut Channel {
+        self.channel.as_mut().expect("it is taken only by what consumes the link")
     }
 
     pub(crate) fn is_protected(&self) -> bool {
-        matches!(self.channel, Channel::Tls(_))
+        matches!(self.channel, Some(Channel::Tls(_)))
     }
 
     /// Does the handshake.
-    pub(crate) async fn protect(self, tls: &ClientSession) -> Result<Link, ClientTlsError> {
-        let Channel::Clear(socket) = self.channel else { return Ok(self) };
+    pub(crate) async fn protect(mut self, tls: &ClientSession) -> Result<Link, ClientTlsError> {
+        if self.is_protected() {
+            return Ok(self);
+        }
         if !self.buffer.is_empty() {
             let why = io::Error::new(io::ErrorKind::InvalidData, "the server sent bytes in clear before it");
             return Err(ClientTlsError::Handshake(why));
         }
+        let Some(Channel::Clear(socket)) = self.channel.take() else { return Ok(self) };
         let stream = tls.connect(socket).await?;
-        Ok(Link { channel: Channel::Tls(Box::new(stream)), buffer: Vec::new(), start: 0, ended: false })
+        Ok(Link::over(Channel::Tls(Box::new(stream))))
     }
 
     /// What was read and is not taken.
@@ -118,7 +150,8 @@ impl Link {
             return Ok(0);
         }
         self.buffer.reserve(DATA_READ_BYTES);
-        let count = self.channel.read_buf(&mut self.buffer).await?;
+        let channel = self.channel.as_mut().expect("it is taken only by what consumes the link");
+        let count = channel.read_buf(&mut self.buffer).await?;
         self.ended = count == 0;
         Ok(count)
     }
@@ -132,9 +165,11 @@ impl Link {
         if self.ended {
             return Poll::Ready(());
         }
+        // The next transfer may be long in coming.
+        self.buffer = Vec::new();
         let mut room = [0; 1024];
         let mut room = ReadBuf::new(&mut room);
-        let read = ready!(Pin::new(&mut self.channel).poll_read(context, &mut room));
+        let read = ready!(Pin::new(self.channel()).poll_read(context, &mut room));
         self.buffer.extend_from_slice(room.filled());
         if read.is_err() || room.filled().is_empty() {
             self.ended = true;
@@ -145,36 +180,42 @@ impl Link {
 
     /// Writes some. Cancel-safe as far as it goes: what was written is not known then, and only the end may follow.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.channel.write(bytes).await
+        self.channel().write(bytes).await
     }
 
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        self.channel.flush().await
+        self.channel().flush().await
     }
 
-    /// Ends our direction, so that the server knows it has everything.
+    /// Ends our direction, so that the server knows it has everything, or that we have.
     pub(crate) async fn finish(&mut self) -> io::Result<()> {
-        self.channel.shutdown().await
+        self.channel().shutdown().await?;
+        self.in_order = true;
+        Ok(())
     }
 
     /// Closes it in order. The server may not have read everything yet, and a reset, which our kernel answers unread bytes
     /// of its with, would take it from it: so they are read away for a while.
     pub(crate) fn let_go(mut self) {
+        self.in_order = true;
         if self.ended && !self.is_protected() {
             return;
         }
+        // Where too many linger already, closing has to do.
+        let Ok(permit) = LINGERS.try_acquire() else { return };
         tokio::spawn(async move {
             // Nobody waits for it.
             let _ = tokio::time::timeout(DATA_LINGER, self.linger()).await;
+            drop(permit);
         });
     }
 
     async fn linger(&mut self) -> io::Result<()> {
-        self.finish().await?;
+        self.channel().shutdown().await?;
+        let mut room = [0; 4096];
         let mut read = 0;
         while read < DATA_LINGER_BYTES {
-            self.take(self.unread().len());
-            match self.fill().await? {
+            match self.channel().read(&mut room).await? {
                 0 => break,
                 count => read += count,
             }
@@ -183,8 +224,7 @@ impl Link {
     }
 
     /// Closes it by a reset, and under TLS without close_notify: nobody takes what was sent for a whole file.
-    pub(crate) fn reset(self) {
-        // It fails only for one that is reset already.
-        let _ = self.channel.socket().set_zero_linger();
+    pub(crate) fn reset(mut self) {
+        self.in_order = false;
     }
 }

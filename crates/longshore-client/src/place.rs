@@ -22,9 +22,9 @@ pub trait Source: Any + Send {
     /// for again.
     fn start(&mut self, offset_bytes: u64) -> Step<'_, ()>;
 
-    /// Appends the next octets to `buffer`, at most as many as it has spare capacity, which is never zero, and says how
-    /// many; 0 is the end.
-    fn read<'a>(&'a mut self, buffer: &'a mut Vec<u8>) -> Step<'a, usize>;
+    /// Appends the next octets to `buffer`, at most as many as it has spare capacity, which is never zero; none are the
+    /// end.
+    fn read<'a>(&'a mut self, buffer: &'a mut Vec<u8>) -> Step<'a, ()>;
 }
 
 /// Where the bytes of a download or a listing go.
@@ -72,12 +72,12 @@ impl Source for Content {
         Box::pin(ready(Ok(())))
     }
 
-    fn read<'a>(&'a mut self, buffer: &'a mut Vec<u8>) -> Step<'a, usize> {
+    fn read<'a>(&'a mut self, buffer: &'a mut Vec<u8>) -> Step<'a, ()> {
         let rest = &self.bytes[self.position..];
         let fresh = &rest[..rest.len().min(buffer.capacity() - buffer.len())];
         buffer.extend_from_slice(fresh);
         self.position += fresh.len();
-        Box::pin(ready(Ok(fresh.len())))
+        Box::pin(ready(Ok(())))
     }
 }
 

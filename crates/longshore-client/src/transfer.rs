@@ -2,9 +2,10 @@
 //!
 //! Not inside: how a form looks on the wire, which [`longshore_proto::transmission`] knows, and what the server says.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
+use std::task::Poll;
 use std::time::Duration;
 
 use longshore_proto::client::{End, Protection, TransferJob};
@@ -103,7 +104,14 @@ async fn within<T>(stall_timeout: Duration, wait: impl Future<Output = T>) -> Re
 async fn move_bytes(job: &TransferJob, link: &mut Link, place: &mut Place, bytes: &mut u64) -> Result<()> {
     let form = Form { representation: job.representation, structure: job.structure, mode: job.mode };
     match place {
-        Place::Sink(sink) => receive(job, form, link, sink.as_mut(), bytes).await,
+        Place::Sink(sink) => {
+            receive(job, form, link, sink.as_mut(), bytes).await?;
+            if !job.keeps_connection {
+                // Some servers wait for our end before they say that theirs is well. Whoever is gone has not.
+                let _ = within(job.stall_timeout, link.finish()).await;
+            }
+            Ok(())
+        }
         Place::Source(source) => send(job, form, link, source.as_mut(), bytes).await,
     }
 }
@@ -172,20 +180,28 @@ async fn send(
     local(source.start(job.offset).await)?;
     let mut sender = Sender::new(form, job.offset);
     let mut octets = Vec::with_capacity(SOURCE_FIRST_READ_BYTES);
-    let mut wire = Vec::new();
-    // Octets whose bytes are in `wire`.
-    let mut ready = 0;
+    let mut wire = Wire::default();
     loop {
         octets.clear();
-        let count = local(source.read(&mut octets).await)?;
-        if count == 0 {
+        {
+            let mut read = source.read(&mut octets);
+            // What is ready does not wait for a source that takes its time.
+            let at_once = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+            local(match at_once {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    wire.write(job, link, bytes).await?;
+                    read.await
+                }
+            })?;
+        }
+        if octets.is_empty() {
             break;
         }
-        sender.send(&octets, &mut wire);
-        ready += count as u64;
-        if wire.len() >= DATA_WRITE_BYTES {
-            write(job, link, &mut wire).await?;
-            *bytes += std::mem::take(&mut ready);
+        sender.send(&octets, &mut wire.ready);
+        wire.octets += octets.len() as u64;
+        if wire.ready.len() >= DATA_WRITE_BYTES {
+            wire.write(job, link, bytes).await?;
         }
         if octets.len() == octets.capacity() {
             octets.clear();
@@ -193,9 +209,8 @@ async fn send(
         }
     }
     // The last octets and the end of the file in one call.
-    sender.finish(&mut wire);
-    write(job, link, &mut wire).await?;
-    *bytes += ready;
+    sender.finish(&mut wire.ready);
+    wire.write(job, link, bytes).await?;
     within(job.stall_timeout, link.flush()).await?.map_err(broken)?;
     if !job.keeps_connection {
         within(job.stall_timeout, link.finish()).await?.map_err(broken)?;
@@ -203,14 +218,30 @@ async fn send(
     Ok(())
 }
 
-async fn write(job: &TransferJob, link: &mut Link, wire: &mut Vec<u8>) -> Result<()> {
-    let mut rest = wire.as_slice();
-    while !rest.is_empty() {
-        let count = within(job.stall_timeout, link.write(rest)).await?.map_err(broken)?;
-        rest = &rest[count..];
+/// What is ready to be written, and how many octets of the file are in it.
+#[derive(Default)]
+struct Wire {
+    ready: Vec<u8>,
+    octets: u64,
+}
+
+impl Wire {
+    /// Writes all of it. Of what was cut within, as many octets count as bytes were written: headers and markers among
+    /// them make that a few too many, never none.
+    async fn write(&mut self, job: &TransferJob, link: &mut Link, bytes: &mut u64) -> Result<()> {
+        let before = *bytes;
+        let mut rest = self.ready.as_slice();
+        while !rest.is_empty() {
+            let count = within(job.stall_timeout, link.write(rest)).await?.map_err(broken)?;
+            rest = &rest[count..];
+            let written = (self.ready.len() - rest.len()) as u64;
+            *bytes = before + written.min(self.octets);
+        }
+        *bytes = before + self.octets;
+        self.ready.clear();
+        self.octets = 0;
+        Ok(())
     }
-    wire.clear();
-    Ok(())
 }
 
 fn local<T>(result: io::Result<T>) -> Result<T> {

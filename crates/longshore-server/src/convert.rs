@@ -20,7 +20,7 @@ use longshore_storage::{
 use crate::bandwidth::{Pace, Throttle};
 use crate::seats::CrewSeat;
 use crate::server::Shared;
-use crate::work::Pool;
+use crate::work::{self, Pool};
 
 /// Somebody who is logged in, with the files that account sees.
 pub(crate) struct Tenant {
@@ -30,6 +30,8 @@ pub(crate) struct Tenant {
     pub(crate) pace: Pace,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) durability: Durability,
+    /// How quick its store is with what it waits for.
+    pub(crate) jobs: work::Quickness,
 }
 
 /// What a session has open for its transfer.
@@ -91,9 +93,11 @@ pub(crate) fn failure(error: &Error) -> Failure {
 pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut opened: Opened) -> Performed {
     let result = match op {
         StorageOp::Commit => match std::mem::take(&mut opened) {
-            Opened::Upload(upload) => pool.run_awaited(upload.commit()).await.map(|_| StorageOutcome::Done),
+            Opened::Upload(upload) => {
+                pool.run_awaited(&tenant.jobs, upload.commit()).await.map(|_| StorageOutcome::Done)
+            }
             Opened::Whole(upload, octets) => {
-                pool.run_awaited(upload.commit_with(octets)).await.map(|_| StorageOutcome::Done)
+                pool.run_awaited(&tenant.jobs, upload.commit_with(octets)).await.map(|_| StorageOutcome::Done)
             }
             _ => Err(ErrorKind::Failed.into()),
         },
@@ -101,12 +105,12 @@ pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut ope
             // Whatever comes of it, the transfer's own failure is the answer.
             let (resumable, cause) = match std::mem::take(&mut opened) {
                 Opened::Upload(upload) => abandon(tenant, pool, upload).await,
-                Opened::Whole(mut upload, octets) => match pool.run_awaited(upload.write(octets)).await {
+                Opened::Whole(mut upload, octets) => match pool.run(upload.write(octets)).await {
                     Ok(_) => abandon(tenant, pool, upload).await,
                     Err(error) => (None, for_the_log(&error)),
                 },
                 Opened::Refused(upload) => {
-                    let discarded = pool.run_awaited(upload.discard()).await;
+                    let discarded = pool.run(upload.discard()).await;
                     (None, discarded.err().as_ref().and_then(for_the_log))
                 }
                 _ => (None, None),
@@ -128,10 +132,10 @@ pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut ope
 /// Gives an upload up; what a next one can go on from, and the system's words where even that failed.
 async fn abandon(tenant: &Tenant, pool: &Pool, upload: Box<dyn Upload>) -> (Option<u64>, Option<String>) {
     let path = upload.path().clone();
-    match pool.run_awaited(upload.abandon()).await {
+    match pool.run(upload.abandon()).await {
         Ok(Abandoned { kept_bytes: Some(_) }) => {
             // A finished file of that name hides the part: then SIZE and REST speak of that file.
-            let part = pool.run_awaited(tenant.backend.part(&tenant.account.name, &path)).await;
+            let part = pool.run(tenant.backend.part(&tenant.account.name, &path)).await;
             (part.ok().map(|part| part.size), None)
         }
         Ok(_) => (None, None),
@@ -157,7 +161,7 @@ async fn attempt(
     let backend = &tenant.backend;
     Ok(match op {
         StorageOp::ChangeDirectory(path) => {
-            let entry = pool.run_awaited(backend.stat(&path)).await?;
+            let entry = pool.run(backend.stat(&path)).await?;
             match entry.kind {
                 Kind::Directory => StorageOutcome::Done,
                 _ => return Err(ErrorKind::NotADirectory.into()),
@@ -166,29 +170,29 @@ async fn attempt(
         StorageOp::MakeDirectory(path) => {
             tenant.may(Permission::MakeDirectory, &path)?;
             let mode = tenant.account.directory_mode.map(Mode::bits);
-            pool.run_awaited(backend.make_directory(&path, mode)).await?;
+            pool.run(backend.make_directory(&path, mode)).await?;
             StorageOutcome::Done
         }
         StorageOp::RemoveDirectory(path) => {
             tenant.may(Permission::RemoveDirectory, &path)?;
-            pool.run_awaited(backend.remove_directory(&path)).await?;
+            pool.run(backend.remove_directory(&path)).await?;
             StorageOutcome::Done
         }
         StorageOp::RemoveFile(path) => {
             tenant.may(Permission::Delete, &path)?;
-            pool.run_awaited(backend.remove_file(&path)).await?;
+            pool.run(backend.remove_file(&path)).await?;
             StorageOutcome::Done
         }
         StorageOp::RenameFrom(path) => {
             tenant.may(Permission::Rename, &path)?;
-            pool.run_awaited(backend.stat(&path)).await?;
+            pool.run(backend.stat(&path)).await?;
             StorageOutcome::Done
         }
         StorageOp::Rename { from, to } => {
             tenant.may(Permission::Rename, &from)?;
             tenant.may(Permission::Rename, &to)?;
             let overwrite = tenant.account.permissions_at(&to).allows(Permission::Overwrite);
-            pool.run_awaited(backend.rename(&from, &to, overwrite)).await?;
+            pool.run(backend.rename(&from, &to, overwrite)).await?;
             StorageOutcome::Done
         }
         StorageOp::Size(path) => StorageOutcome::Size(tenant.size_and_time(pool, &path).await?.0),
@@ -198,17 +202,17 @@ async fn attempt(
         StorageOp::SetModified(path, time) => {
             tenant.may(Permission::SetTimes, &path)?;
             let time = Timestamp { seconds: time.seconds, nanoseconds: time.nanoseconds };
-            pool.run_awaited(backend.set_modified(&path, time)).await?;
+            pool.run(backend.set_modified(&path, time)).await?;
             StorageOutcome::Done
         }
         StorageOp::SetMode(path, mode) => {
             tenant.may(Permission::SetModes, &path)?;
-            StorageOutcome::Mode(pool.run_awaited(backend.set_mode(&path, mode)).await?)
+            StorageOutcome::Mode(pool.run(backend.set_mode(&path, mode)).await?)
         }
         StorageOp::Quota => StorageOutcome::Quota(tenant.quota_status(pool).await?),
         StorageOp::Facts(path, facts) => {
             tenant.may(Permission::List, &path)?;
-            let entry = pool.run_awaited(backend.stat(&path)).await?;
+            let entry = pool.run(backend.stat(&path)).await?;
             let mut line = Vec::with_capacity(160);
             let permissions = tenant.account.permissions_at(&path);
             facts.write_entry(&mut line, &item(&entry, permissions), path.as_bytes());
@@ -217,12 +221,12 @@ async fn attempt(
         StorageOp::StatusListing(path) => tenant.status_listing(pool, &path).await?,
         StorageOp::FreeSpace(path) => {
             tenant.may(Permission::Write, &path)?;
-            let free = pool.run_awaited(backend.free_space(&path)).await?;
+            let free = pool.run(backend.free_space(&path)).await?;
             StorageOutcome::FreeSpace(tenant.room(pool, free).await?)
         }
         StorageOp::OpenRetrieve { path, offset } => {
             tenant.may(Permission::Read, &path)?;
-            let file = pool.run_awaited(backend.open_read(&path)).await?;
+            let file = pool.run_awaited(&tenant.jobs, backend.open_read(&path)).await?;
             if offset > file.entry().size {
                 return Err(ErrorKind::OffsetBeyondEnd.into());
             }
@@ -231,9 +235,9 @@ async fn attempt(
         }
         StorageOp::OpenListing { path, directory_only } => {
             tenant.may(Permission::List, &path)?;
-            *opened = match pool.run_awaited(backend.open_directory(&path)).await {
+            *opened = match pool.run(backend.open_directory(&path)).await {
                 Err(error) if error.kind == ErrorKind::NotADirectory && !directory_only => {
-                    Opened::Entry(Box::new(pool.run_awaited(backend.stat(&path)).await?))
+                    Opened::Entry(Box::new(pool.run(backend.stat(&path)).await?))
                 }
                 result => Opened::Directory(result?),
             };
@@ -259,7 +263,13 @@ async fn attempt(
                 mode: account.file_mode.map(Mode::bits),
                 ..UploadRequest::new(path, account.name.clone(), plan)
             };
-            let upload = pool.run_awaited(backend.open_upload(request)).await?;
+            // With a quota, what is used may have to be counted first, file by file.
+            let may_be_long = !request.quota.is_none();
+            let opening = backend.open_upload(request);
+            let upload = match may_be_long {
+                true => pool.run(opening).await?,
+                false => pool.run_awaited(&tenant.jobs, opening).await?,
+            };
             let path = upload.path().clone();
             *opened = Opened::Upload(upload);
             StorageOutcome::UploadOpened(path)
@@ -296,7 +306,7 @@ impl Tenant {
         if self.quota().is_none() {
             return Ok(None);
         }
-        let used = pool.run_awaited(self.backend.usage()).await?;
+        let used = pool.run(self.backend.usage()).await?;
         Ok(Some(QuotaStatus { bytes: used.bytes, limit_bytes: bytes, files: used.files, limit_files: files }))
     }
 
@@ -318,7 +328,7 @@ impl Tenant {
     ) -> longshore_storage::Result<(u64, Timestamp)> {
         let permissions = self.account.permissions_at(path);
         let stat = if permissions.allows(Permission::List) || permissions.allows(Permission::Read) {
-            pool.run_awaited(self.backend.stat(path)).await
+            pool.run(self.backend.stat(path)).await
         } else {
             Err(ErrorKind::NotFound.into())
         };
@@ -329,7 +339,7 @@ impl Tenant {
                 Kind::Other => Err(ErrorKind::NotAFile.into()),
             },
             Err(error) if error.kind == ErrorKind::NotFound && permissions.allows(Permission::Write) => {
-                let part = pool.run_awaited(self.backend.part(&self.account.name, path)).await?;
+                let part = pool.run(self.backend.part(&self.account.name, path)).await?;
                 Ok((part.size, part.modified))
             }
             Err(error) => Err(error),
@@ -351,16 +361,16 @@ impl Tenant {
             line.truncate(line.len().saturating_sub(2));
             line
         };
-        let mut directory = match pool.run_awaited(self.backend.open_directory(path)).await {
+        let mut directory = match pool.run(self.backend.open_directory(path)).await {
             Err(error) if error.kind == ErrorKind::NotADirectory => {
-                let entry = pool.run_awaited(self.backend.stat(path)).await?;
+                let entry = pool.run(self.backend.stat(path)).await?;
                 return Ok(StorageOutcome::Lines { lines: vec![long(&entry)], directory: false });
             }
             result => result?,
         };
         let mut lines = Vec::new();
         loop {
-            let entries = pool.run_awaited(directory.next_entries()).await?;
+            let entries = pool.run(directory.next_entries()).await?;
             if entries.is_empty() {
                 return Ok(StorageOutcome::Lines { lines, directory: true });
             }

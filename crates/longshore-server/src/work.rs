@@ -3,9 +3,9 @@
 //! Not inside: what the jobs do. A job that has begun runs to its end, whoever waits for it or does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use longshore_accounts::{Answer, Rejection, Verdict};
 use longshore_storage::{Error, ErrorKind, Operation, Result};
@@ -14,13 +14,39 @@ use tokio::sync::Semaphore;
 
 use crate::limits::{BLOCKING_JOBS, IN_PLACE_AFTER_JOBS, IN_PLACE_LIMIT, PASSWORD_HASHES};
 
-/// Which thread runs a job.
-#[derive(Clone, Copy)]
-enum Where {
-    /// One of those that are there for it.
-    Beside,
-    /// That of the task that waits.
-    InPlace,
+/// How quick the jobs of one session are: how many since the last slow one, as far as they count.
+#[derive(Debug, Default)]
+pub(crate) struct Quickness(AtomicUsize);
+
+impl Quickness {
+    fn is_quick(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= IN_PLACE_AFTER_JOBS
+    }
+
+    /// `None` for a job that panicked.
+    fn note(&self, took: Option<Duration>) {
+        let quick = match took {
+            Some(took) if took <= IN_PLACE_LIMIT => self.0.load(Ordering::Relaxed).saturating_add(1),
+            _ => 0,
+        };
+        // A session does one thing at a time.
+        self.0.store(quick, Ordering::Relaxed);
+    }
+}
+
+/// What a job takes, without the wait for a thread.
+fn timed<T: 'static>(
+    job: Box<dyn FnOnce() -> T + Send>,
+) -> (Box<dyn FnOnce() -> T + Send>, Arc<OnceLock<Duration>>) {
+    let took = Arc::new(OnceLock::new());
+    let told = Arc::clone(&took);
+    let job = Box::new(move || {
+        let begin = Instant::now();
+        let result = job();
+        let _ = told.set(begin.elapsed());
+        result
+    });
+    (job, took)
 }
 
 /// A bounded share of the runtime's threads for blocking work.
@@ -29,8 +55,6 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     /// Password hashes take memory by the tens of megabytes, so they have a smaller share of their own.
     hashes: Arc<Semaphore>,
-    /// Jobs since the last slow one, as far as they count.
-    quick: Arc<AtomicUsize>,
 }
 
 impl Pool {
@@ -38,47 +62,48 @@ impl Pool {
         Pool {
             permits: Arc::new(Semaphore::new(BLOCKING_JOBS)),
             hashes: Arc::new(Semaphore::new(PASSWORD_HASHES)),
-            quick: Arc::default(),
         }
     }
 
-    /// Runs an operation the way it wants to be run, while whoever waits for it does other things as well.
+    /// Runs an operation the way it wants to be run, jobs beside whoever waits for them.
     pub(crate) async fn run<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T> {
-        self.run_on(Where::Beside, operation).await
+        self.run_by(None, operation).await
     }
 
-    /// Runs an operation that the session's next step waits for. While jobs are quick, one runs where the session does, and
-    /// the runtime's other work goes on elsewhere: nobody has to be woken before the job, and nobody behind it, which for a
-    /// small file costs more than the job itself. Where they are slow the session goes on listening to its client.
-    pub(crate) async fn run_awaited<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T> {
+    /// Runs an operation that is quick as a rule and that the session's next step waits for. While such jobs of the session
+    /// are quick, one runs where the session does, and the runtime's other work goes on elsewhere: nobody has to be woken
+    /// before the job, and nobody behind it, which for a small file costs more than the job itself. Where they are slow the
+    /// session goes on listening to its client.
+    pub(crate) async fn run_awaited<T: Send + 'static>(
+        &self,
+        quickness: &Quickness,
+        operation: Operation<T>,
+    ) -> Result<T> {
         let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
-        let place = match several_threads && self.quick.load(Ordering::Relaxed) >= IN_PLACE_AFTER_JOBS {
-            true => Where::InPlace,
-            false => Where::Beside,
-        };
-        let begin = Instant::now();
-        let is_job = matches!(operation, Operation::Blocking(_));
-        let result = self.run_on(place, operation).await;
-        match () {
-            () if !is_job => {}
-            () if begin.elapsed() > IN_PLACE_LIMIT => self.quick.store(0, Ordering::Relaxed),
-            // Counted by whoever comes first: what matters is that none of the last ones was slow.
-            () => drop(self.quick.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |quick| {
-                (quick < IN_PLACE_AFTER_JOBS).then_some(quick + 1)
-            })),
-        }
-        result
+        self.run_by(several_threads.then_some(quickness), operation).await
     }
 
-    async fn run_on<T: Send + 'static>(&self, place: Where, mut operation: Operation<T>) -> Result<T> {
+    async fn run_by<T: Send + 'static>(
+        &self,
+        quickness: Option<&Quickness>,
+        mut operation: Operation<T>,
+    ) -> Result<T> {
         loop {
             return match operation {
                 Operation::Ready(result) => result,
                 Operation::Pending(future) => future.await,
                 Operation::Blocking(job) => {
-                    let done = match place {
-                        Where::Beside => block(&self.permits, job).await,
-                        Where::InPlace => block_in_place(&self.permits, job).await,
+                    let done = match quickness {
+                        Some(quickness) => {
+                            let (job, took) = timed(job);
+                            let done = match quickness.is_quick() {
+                                true => block_in_place(&self.permits, job).await,
+                                false => block(&self.permits, job).await,
+                            };
+                            quickness.note(took.get().copied());
+                            done
+                        }
+                        None => block(&self.permits, job).await,
                     };
                     done.unwrap_or_else(|| Err(ErrorKind::Failed.into()))
                 }
@@ -130,45 +155,67 @@ mod tests {
 
     use super::*;
 
-    async fn runs_in_place(pool: &Pool) -> bool {
+    fn quick() -> Quickness {
+        Quickness(AtomicUsize::new(IN_PLACE_AFTER_JOBS))
+    }
+
+    async fn runs_in_place(pool: &Pool, quickness: &Quickness) -> bool {
         let job = Operation::blocking(|| Ok(thread::current().id()));
-        pool.run_awaited(job).await.expect("it does not fail") == thread::current().id()
+        pool.run_awaited(quickness, job).await.expect("it does not fail") == thread::current().id()
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn jobs_run_in_place_while_none_is_slow() {
-        let pool = Pool::new();
+        let (pool, quickness) = (Pool::new(), Quickness::default());
         for _ in 0..IN_PLACE_AFTER_JOBS {
-            assert!(!runs_in_place(&pool).await, "too little is known of the disk yet");
+            assert!(!runs_in_place(&pool, &quickness).await, "too little is known of the disk yet");
         }
         // On a busy machine a job may be slow that does nothing.
-        while !runs_in_place(&pool).await {}
+        while !runs_in_place(&pool, &quickness).await {}
         let begin = Instant::now();
-        let slow = Operation::blocking(move || {
-            while begin.elapsed() <= IN_PLACE_LIMIT {
-                std::hint::spin_loop();
-            }
-            Ok(())
-        });
-        pool.run_awaited(slow).await.expect("it does not fail");
-        assert!(!runs_in_place(&pool).await);
+        let slow = || {
+            Operation::blocking(move || {
+                while begin.elapsed() <= 2 * IN_PLACE_LIMIT {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            })
+        };
+        pool.run_awaited(&quickness, slow()).await.expect("it does not fail");
+        assert!(!runs_in_place(&pool, &quickness).await);
         // What others do meanwhile is done beside them all the same.
         let job = Operation::blocking(|| Ok(thread::current().id()));
         assert_ne!(pool.run(job).await.expect("it does not fail"), thread::current().id());
     }
 
+    /// A job that is known only after a wait is timed as well.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_slow_job_behind_a_wait_is_slow() {
+        let (pool, quickness) = (Pool::new(), quick());
+        let later = Operation::Later(Box::pin(async {
+            Operation::blocking(|| {
+                let begin = Instant::now();
+                while begin.elapsed() <= 2 * IN_PLACE_LIMIT {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            })
+        }));
+        pool.run_awaited(&quickness, later).await.expect("it does not fail");
+        assert!(!quickness.is_quick());
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_panic_in_place_is_a_failure() {
-        let pool = Pool::new();
-        pool.quick.store(IN_PLACE_AFTER_JOBS, Ordering::Relaxed);
-        let outcome = pool.run_awaited(Operation::<()>::blocking(|| panic!("the job panics"))).await;
+        let (pool, quickness) = (Pool::new(), quick());
+        let outcome =
+            pool.run_awaited(&quickness, Operation::<()>::blocking(|| panic!("the job panics"))).await;
         assert_eq!(outcome.map_err(|error| error.kind), Err(ErrorKind::Failed));
+        assert!(!quickness.is_quick());
     }
 
     #[tokio::test]
     async fn one_thread_is_never_blocked() {
-        let pool = Pool::new();
-        pool.quick.store(IN_PLACE_AFTER_JOBS, Ordering::Relaxed);
-        assert!(!runs_in_place(&pool).await);
+        assert!(!runs_in_place(&Pool::new(), &quick()).await);
     }
 }

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use longshore_client::{Content, End, Error, Fate, Loss, Memory, Mode, ModeChoice, Options, Refusal, Setup};
+use longshore_client::{
+    ClientTls, Content, End, Error, Fate, Loss, Memory, Mode, ModeChoice, Options, Refusal, Setup, Trust,
+    Version,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -198,4 +201,61 @@ async fn what_stands_behind_the_answer_to_auth_is_not_taken() {
     let refused = soon(protected).await.expect_err("somebody else may have sent it");
     assert!(matches!(refused, Error::Refused(Refusal::Lost { why: Loss::BytesBehind, .. })), "{refused:?}");
     assert!(matches!(running.await, Ok(Loss::BytesBehind)));
+}
+
+/// Somebody in between who has said AUTH to the server himself would let our AUTH be heard inside TLS.
+#[tokio::test]
+async fn an_answer_to_auth_that_comes_before_it_was_sent_is_not_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("any port will do");
+    let address = listener.local_addr().expect("it is bound");
+    let tls = ClientTls::new(&Trust::Anything, Version::Tls12).expect("anything");
+    let setup = Setup { tls: Some(tls.session("ftp.example").expect("a name")), ..Setup::default() };
+    let (client, connection) = longshore_client::connect(address, setup).await.expect("somebody listens");
+    let (mut stream, _) = listener.accept().await.expect("the client connects");
+    // Both lines are there before the client looks.
+    stream.write_all(b"220 hello\r\n234 go\r\n").await.expect("the client listens");
+    let protected = client.start_tls();
+    let login = client.login("a", "b");
+    let loss = soon(connection.run()).await;
+    assert!(matches!(&loss, Loss::TlsFailed(why) if why.contains("before it was sent")), "{loss:?}");
+    soon(protected).await.expect_err("no TLS");
+    soon(login).await.expect_err("no TLS");
+    drop(client);
+    let mut heard = Vec::new();
+    // Whether the end is a reset is no matter.
+    let _ = soon(stream.read_to_end(&mut heard)).await;
+    assert_eq!(heard, b"", "nothing was sent");
+}
+
+#[tokio::test]
+async fn an_idle_connection_says_how_it_was_lost() {
+    let (client, mut control) = logged_in(Options::default()).await;
+    control.say("421 too long").await;
+    drop(control);
+    // The next request finds out, whether it comes before the loss is noticed or after.
+    let refused = soon(client.noop()).await.expect_err("lost");
+    let Error::Refused(Refusal::Lost { why: Loss::Said(reply), .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(reply.code, 421);
+    let again = soon(client.noop()).await.expect_err("lost");
+    assert!(matches!(
+        again,
+        Error::Refused(Refusal::Lost { fate: Fate::NotDone, why: Loss::Said(reply) }) if reply.code == 421
+    ));
+}
+
+/// A server that waits for our end of the data connection before its 226.
+#[tokio::test]
+async fn a_download_is_ended_on_our_side_too() {
+    let (client, mut control) = logged_in(Options::default()).await;
+    let transfer = client.retrieve("f", Memory::default());
+    control.answer("TYPE I", "200 fine").await;
+    let listener = control.arrange("229 (|||PORT|)").await;
+    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
+    control.answer("RETR f", "150 comes").await;
+    data.write_all(b"all").await.expect("it listens");
+    data.shutdown().await.expect("it is open");
+    let mut rest = Vec::new();
+    soon(data.read_to_end(&mut rest)).await.expect("an end in order");
+    control.say("226 sent").await;
+    assert_eq!(soon(transfer).await.expect("it is whole").place.bytes(), b"all");
 }

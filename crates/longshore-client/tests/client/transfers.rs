@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use longshore_client::{
-    Content, End, Error, FileForm, ListForm, Loss, Memory, Mode, ModeChoice, Options, Refusal,
-    Representation, RouteChoice, Sink, Source, Step, StoreStart, Structure,
+    Content, End, Error, Fate, FileForm, ListForm, Loss, Memory, Mode, ModeChoice, Options, Refusal,
+    Representation, RouteChoice, Sink, Source, Step, StoreStart, Structure, Version,
 };
 
 use crate::common::{Server, octets, soon};
@@ -101,8 +101,11 @@ async fn what_is_asked_for_is_answered() {
     assert_eq!(client.quit().await.expect("it may be").map(|reply| reply.code), Some(221));
     assert_eq!(running.await.expect("it runs to its end"), Loss::Quit);
     assert_eq!(transcript.lines().iter().filter(|line| line.contains("horse")).count(), 0);
-    let late = client.noop().await.expect_err("the connection is over");
-    assert_eq!(late, Error::Abandoned);
+    let over = Error::Refused(Refusal::Lost { fate: Fate::NotDone, why: Loss::Quit });
+    assert_eq!(client.noop().await, Err(over.clone()));
+    let late = client.store("late", Content::new(*b"late")).await.expect_err("the connection is over");
+    assert_eq!(late.error, over);
+    assert!(late.place.is_some());
 }
 
 #[tokio::test]
@@ -130,11 +133,11 @@ impl Source for Poor {
         Box::pin(async { Ok(()) })
     }
 
-    fn read<'a>(&'a mut self, buffer: &'a mut Vec<u8>) -> Step<'a, usize> {
+    fn read<'a>(&'a mut self, buffer: &'a mut Vec<u8>) -> Step<'a, ()> {
         Box::pin(async move {
             if !std::mem::replace(&mut self.given, true) {
                 buffer.resize(buffer.capacity(), 7);
-                return Ok(buffer.len());
+                return Ok(());
             }
             if self.waits {
                 std::future::pending::<()>().await;
@@ -190,6 +193,30 @@ async fn an_upload_that_is_aborted_or_forgotten_leaves_the_old_file() {
             client.noop().await.expect("the session goes on");
             assert_eq!(server.store.contents("/file").as_deref(), Some(b"as it was".as_slice()), "{mode:?}");
             assert_eq!(transcript.count("> ABOR"), 1);
+        }
+    }
+}
+
+/// The end of the whole client is no end of a file.
+#[tokio::test]
+async fn an_upload_whose_client_is_dropped_leaves_the_old_file() {
+    let server = Server::start();
+    for secured in [false, true] {
+        for mode in MODES {
+            server.store.insert("/file", "as it was");
+            let (client, running, transcript) = match secured {
+                true => server.secured(by(mode), Version::Tls13).await,
+                false => server.client(by(mode)).await,
+            };
+            let _transfer = client.store("file", Poor { waits: true, given: false });
+            while transcript.count("< 125") + transcript.count("< 150") == 0 {
+                tokio::task::yield_now().await;
+            }
+            running.abort();
+            // The server is through with it when another client may write there.
+            let (other, _running, _) = server.client(by(mode)).await;
+            soon(other.store("other", Content::new(octets(10, 1)))).await.expect("it is stored");
+            assert_eq!(server.store.contents("/file").as_deref(), Some(b"as it was".as_slice()), "{mode:?}");
         }
     }
 }

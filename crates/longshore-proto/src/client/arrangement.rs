@@ -69,8 +69,8 @@ impl Dialogue {
 
     /// EPSV, PASV, EPRT or PORT was answered.
     pub(super) fn arrangement_answered(&mut self, id: RequestId, verb: Verb, reply: Reply) {
-        // A setting was refused that stood before it.
-        if !matches!(self.tasks.get(id), Some(Task { stage: Stage::Waiting, .. })) {
+        // A setting was refused that stood before it, or nobody wants it any more.
+        if !matches!(self.tasks.get(id), Some(Task { stage: Stage::Waiting, aborted: false, .. })) {
             return self.close_link();
         }
         let is_taken = reply.class() == Class::Completion;

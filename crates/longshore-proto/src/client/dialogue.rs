@@ -270,6 +270,14 @@ impl Dialogue {
         matches!(self.phase, Phase::Closed(_))
     }
 
+    /// How it has ended, if it has.
+    pub fn loss(&self) -> Option<&Loss> {
+        match &self.phase {
+            Phase::Closed(why) => Some(why),
+            Phase::Greeting(_) | Phase::Ready => None,
+        }
+    }
+
     /// Requests that are not answered.
     pub fn unanswered(&self) -> usize {
         self.tasks.queue.len()

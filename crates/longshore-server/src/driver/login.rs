@@ -13,6 +13,7 @@ use crate::bandwidth::Pace;
 use crate::convert::{self, Tenant};
 use crate::events::EventKind;
 use crate::server::Active;
+use crate::work::Quickness;
 
 impl Driver {
     /// Asks the accounts, unless the address is banned: then nobody looks at the password.
@@ -93,7 +94,8 @@ impl Driver {
         };
         self.shield.set_rules(rules);
         let durability = active.config.durability;
-        self.tenant = Some(Arc::new(Tenant { account, crew, pace, backend, durability }));
+        self.tenant =
+            Some(Arc::new(Tenant { account, crew, pace, backend, durability, jobs: Quickness::default() }));
         Ok(outcome)
     }
 }

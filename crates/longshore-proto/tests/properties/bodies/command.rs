@@ -165,6 +165,7 @@ fn written(command: &Command) -> Option<Vec<u8>> {
             text
         }
         Command::Opts(Options::DeflateLevel(level)) => format!("MODE Z LEVEL {}", level.get()).into(),
+        Command::Opts(Options::DeflateKeep(keep)) => format!("MODE Z KEEP {}", u8::from(*keep)).into(),
         Command::Opts(Options::Unknown(name)) => name.clone(),
         Command::Site(Site::Help) => b"HELP".to_vec(),
         Command::Site(Site::Quota) => b"QUOTA".to_vec(),
