@@ -36,8 +36,13 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// 2,000 files of 4 KiB over 50 ms.
+    pub(crate) fn usual(rounds: usize, lftp: bool) -> Request {
+        Request { files: 2000, bytes: 4096, rounds, link: Link::default(), lftp }
+    }
+
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Request, String> {
-        let mut request = Request { files: 2000, bytes: 4096, rounds: 3, link: Link::default(), lftp: true };
+        let mut request = Request::usual(3, true);
         while let Some(argument) = arguments.next() {
             if argument == "--no-lftp" {
                 request.lftp = false;
@@ -109,7 +114,7 @@ pub(crate) fn run(request: Request) -> Result<(), String> {
 }
 
 /// Over the link, the server at one end and the clients at the other.
-fn distance(request: &Request) -> Result<Vec<Row>, String> {
+pub(crate) fn distance(request: &Request) -> Result<Vec<Row>, String> {
     let name = format!("longshore-bench-{}", std::process::id());
     let wan = Wan::named(&name, request.link).map_err(|failure| failure.to_string())?;
     let hosts = [End::A.address().into()];
@@ -161,7 +166,7 @@ fn distance(request: &Request) -> Result<Vec<Row>, String> {
 }
 
 /// One connection, nothing in between.
-fn loopback(request: &Request) -> Result<Vec<Row>, String> {
+pub(crate) fn loopback(request: &Request) -> Result<Vec<Row>, String> {
     let setup = interop::Setup { policy: Some(Policy::Resumed), ..interop::Setup::default() };
     let server = Server::set_up(&setup);
     fill(&server, request, "down");

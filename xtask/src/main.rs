@@ -34,8 +34,10 @@ usage: cargo xtask <command>
   tidy [--fix]          ARCHITECTURE.md names what exists, sources are in order; --fix writes the tables anew
   interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
                         must have; --fix writes them into it
+  bench [options]       longshore beside vsftpd, ProFTPD, Pure-FTPd, pyftpdlib, unFTP and the practical limit; writes
+                        docs/benchmarks.md; options are in bench/src/main.rs
   bench small-files [options]
-                        many small files over distance and on the loopback, beside lftp; options are in bench/src/main.rs";
+                        many small files over distance and on the loopback, beside lftp; options are in the same place";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
