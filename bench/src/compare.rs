@@ -36,7 +36,7 @@ impl Options {
             rows: all().map(|row| row.id).collect(),
             peers: Peer::ALL.to_vec(),
             rounds: 3,
-            duration: Duration::from_millis(1500),
+            duration: Duration::from_millis(1000),
             writes: true,
         };
         let mut is_forced = false;
@@ -197,7 +197,7 @@ impl Bench<'_> {
 
     fn cell(&self, row: &Row, traffic: &Traffic, peer: Peer) -> Result<Cell, String> {
         let server = self.peers.start(peer, traffic.durability)?;
-        let task = traffic.task(self.options.duration);
+        let task = traffic.task(self.options.duration, &self.ground.served);
         let outcome = generate(self.target(&server, traffic.secured), &task, &|| server.processor_time());
         // Removed while nothing is measured, also after a failure.
         let cleared = self.ground.clear_uploads();

@@ -180,3 +180,22 @@ fn warm(served: &Path, files: Files) -> Result<(), String> {
 pub(crate) fn explained<T>(path: &Path, result: std::io::Result<T>) -> Result<T, String> {
     result.map_err(|error| format!("{}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_made_once_and_at_their_length() {
+        let folder = longshore_interop::Folder::new("bench");
+        let files = Files { prefix: "below/f", count: 2, bytes: (1 << 20) + 1 };
+        fill(folder.path(), files).unwrap();
+        let path = folder.path().join(files.name(1));
+        assert_eq!(fs::metadata(&path).unwrap().len(), files.bytes);
+        let made = fs::metadata(&path).unwrap().modified().unwrap();
+        fill(folder.path(), files).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), made);
+        warm(folder.path(), files).unwrap();
+        assert!(warm(folder.path(), Files { count: 3, ..files }).unwrap_err().contains("below/f0002"));
+    }
+}

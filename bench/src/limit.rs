@@ -95,6 +95,7 @@ mod tests {
                     duration: Duration::from_secs(60),
                     most_per_connection,
                     store_into: crate::ground::UPLOADS,
+                    served: &ground.served,
                 };
                 let outcome = run(target, &task, &|| None).unwrap();
                 assert_eq!((outcome.operations, outcome.bytes), (6, 6 * bytes), "{work:?}");
@@ -132,6 +133,7 @@ mod tests {
             duration: Duration::ZERO,
             most_per_connection: 1,
             store_into: "",
+            served: &ground.served,
         };
         let error = run(target, &task, &|| None).unwrap_err();
         assert_eq!(error, "file0000 came with 5 of 6 bytes");

@@ -1,7 +1,7 @@
 //! Benchmarks: `cargo xtask bench` builds what they measure in release mode and runs them.
 //!
 //! Without a name: longshore beside vsftpd, ProFTPD, Pure-FTPd, pyftpdlib, unFTP and the practical limit, by one generator.
-//! `[--rows retr,stor,…] [--servers longshore,vsftpd,…] [--rounds 3] [--milliseconds 1500] [--quick] [--write]`: a whole
+//! `[--rows retr,stor,…] [--servers longshore,vsftpd,…] [--rounds 3] [--milliseconds 1000] [--quick] [--write]`: a whole
 //! comparison writes docs/benchmarks.md and its chart; a part of it, or `--quick`, does so only with `--write`.
 //!
 //! `small-files [--files 2000] [--bytes 4096] [--rounds 3] [--rtt-ms 50] [--mbit 1000] [--no-lftp]`: many small files over
@@ -17,6 +17,7 @@
     reason = "a command-line tool speaks through its streams"
 )]
 
+mod bulk;
 mod chart;
 mod compare;
 mod generator;

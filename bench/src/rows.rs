@@ -2,6 +2,7 @@
 //!
 //! Not inside: figures.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::generator::{Files, Taken, Task, Work};
@@ -40,8 +41,6 @@ pub(crate) struct Traffic {
     pub(crate) work: Work,
     pub(crate) connections: usize,
     pub(crate) secured: bool,
-    /// Pieces of each connection, where it is not only time that ends them.
-    pub(crate) most_per_connection: u64,
     pub(crate) durability: Durability,
 }
 
@@ -104,16 +103,11 @@ pub(crate) const EQUAL: f64 = 0.03;
 const MANY_CONNECTIONS: usize = 16;
 
 const fn traffic(work: Work, connections: usize) -> Traffic {
-    Traffic { work, connections, secured: false, most_per_connection: u64::MAX, durability: Durability::None }
+    Traffic { work, connections, secured: false, durability: Durability::None }
 }
 
 const fn secured(work: Work, connections: usize) -> Traffic {
     Traffic { secured: true, ..traffic(work, connections) }
-}
-
-/// Uploads of large files are counted, so that what was stored does not fill the memory before it is removed.
-const fn twice(traffic: Traffic) -> Traffic {
-    Traffic { most_per_connection: 2, ..traffic }
 }
 
 const fn retrieve(files: Files, taken: Taken) -> Work {
@@ -163,14 +157,14 @@ pub(crate) const ROWS: &[Row] = &[
         "STOR 1 GiB, 1 connection",
         MegabytesPerSecond,
         Factor(1.0),
-        By(twice(traffic(Work::Store { bytes: BIG.bytes }, 1))),
+        By(traffic(Work::Store { bytes: BIG.bytes }, 1)),
     ),
     row(
         "stor-4",
         "STOR 256 MiB, 4 connections",
         MegabytesPerSecond,
         Factor(1.0),
-        By(twice(traffic(Work::Store { bytes: PARTS.bytes }, 4))),
+        By(traffic(Work::Store { bytes: PARTS.bytes }, 4)),
     ),
     row(
         "retr-small",
@@ -221,7 +215,7 @@ pub(crate) const ROWS: &[Row] = &[
         "TLS STOR 1 GiB, 1 connection",
         MegabytesPerSecond,
         Factor(1.2),
-        By(twice(secured(Work::Store { bytes: BIG.bytes }, 1))),
+        By(secured(Work::Store { bytes: BIG.bytes }, 1)),
     ),
     row(
         "tls-retr-small-4",
@@ -329,13 +323,14 @@ impl Row {
 
 impl Traffic {
     /// As the generator takes it.
-    pub(crate) fn task(&self, duration: Duration) -> Task {
+    pub(crate) fn task<'a>(&self, duration: Duration, served: &'a Path) -> Task<'a> {
         Task {
             work: self.work,
             connections: self.connections,
             duration,
-            most_per_connection: self.most_per_connection,
+            most_per_connection: u64::MAX,
             store_into: UPLOADS,
+            served,
         }
     }
 }

@@ -1,16 +1,14 @@
-//! TLS over blocking sockets, with few and large calls: both ends of the comparison use it, the generator as client and
-//! the do-nothing server as server.
+//! TLS of control connections over blocking sockets: both ends of the comparison use it, the generator as client and the
+//! do-nothing server as server.
 //!
-//! Not inside: certificates and policies; those are with the two ends.
+//! Not inside: data connections, which are [`crate::bulk`]; certificates and policies, which are with the two ends.
 
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 
 use rustls::Connection;
 
-/// What is encrypted before anything is written, and read before anything is decrypted, in bytes.
-pub(crate) const BULK_BYTES: usize = 256 * 1024;
-/// The same for control connections.
+/// What is read by one call, in bytes.
 pub(crate) const LINES_BYTES: usize = 4096;
 
 /// A protected connection.
@@ -25,14 +23,9 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// Takes the socket and shakes hands. `buffer_bytes` is how much is read at once.
-    pub(crate) fn establish(
-        socket: TcpStream,
-        connection: Connection,
-        buffer_bytes: usize,
-    ) -> io::Result<Secure> {
-        let mut secure = Secure { socket, connection, raw: vec![0; buffer_bytes], start: 0, end: 0 };
-        secure.connection.set_buffer_limit(Some(BULK_BYTES));
+    /// Takes the socket and shakes hands.
+    pub(crate) fn establish(socket: TcpStream, connection: Connection) -> io::Result<Secure> {
+        let mut secure = Secure { socket, connection, raw: vec![0; LINES_BYTES], start: 0, end: 0 };
         while secure.connection.is_handshaking() {
             secure.flush()?;
             if secure.connection.is_handshaking() && !secure.fill()? {
@@ -64,7 +57,7 @@ impl Secure {
     }
 
     /// Gives what came next to `take`, which says how much of it is used up; nothing at the end. An end without
-    /// close_notify is an end, too: whether all came is seen by its length.
+    /// close_notify is an end, too.
     pub(crate) fn next<T>(&mut self, take: impl FnOnce(&[u8]) -> (usize, T)) -> io::Result<T> {
         loop {
             let mut reader = self.connection.reader();
@@ -92,18 +85,6 @@ impl Secure {
             self.flush()?;
         }
         Ok(())
-    }
-
-    /// Sends close_notify and ends our direction.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
-        self.connection.send_close_notify();
-        self.flush()?;
-        self.socket.shutdown(Shutdown::Write)
-    }
-
-    /// Reads to the end, so that tickets are learned and the peer's end meets no reset.
-    pub(crate) fn drain(&mut self) {
-        while matches!(self.next(|chunk| (chunk.len(), chunk.len())), Ok(1..)) {}
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -88,8 +88,8 @@ impl Control {
         let Stream::Clear(socket) = std::mem::replace(&mut self.stream, Stream::Nothing) else {
             return Err("TLS stands already".to_owned());
         };
-        let connection = session.connection().map_err(|error| explain(&error))?;
-        let secure = Secure::establish(socket, connection.into(), LINES_BYTES);
+        let connection = session.control().map_err(|error| explain(&error))?;
+        let secure = Secure::establish(socket, connection.into());
         self.stream = Stream::Secure(Box::new(secure.map_err(|error| explain(&error))?));
         self.session = Some(session);
         Ok(())

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use rustix::net::{RecvFlags, recv};
 
 use super::tls::Session;
-use crate::secure::{BULK_BYTES, Secure};
+use crate::bulk::{BULK_BYTES, Buffers, Bulk};
 
 /// What is taken or sent by one call, in bytes.
 const CALL_BYTES: usize = 1024 * 1024;
@@ -28,6 +28,7 @@ pub(crate) enum Taken {
 #[derive(Debug)]
 pub(super) struct Buffer {
     bytes: Vec<u8>,
+    records: Buffers,
 }
 
 /// What came over a data connection.
@@ -40,7 +41,7 @@ pub(super) struct Came {
 
 impl Buffer {
     pub(super) fn new() -> Buffer {
-        Buffer { bytes: longshore_interop::pattern(CALL_BYTES, 1) }
+        Buffer { bytes: longshore_interop::pattern(CALL_BYTES, 1), records: Buffers::new() }
     }
 
     /// Takes all that comes.
@@ -52,21 +53,17 @@ impl Buffer {
     ) -> io::Result<Came> {
         let mut came = Came::default();
         if let Some(session) = session {
-            let connection = session.connection().map_err(io::Error::other)?;
-            let mut secure = Secure::establish(socket, connection.into(), BULK_BYTES)?;
-            loop {
-                let (bytes, lines) = secure.next(|chunk| {
-                    let lines = if taken == Taken::Lines { line_ends(chunk) } else { 0 };
-                    (chunk.len(), (chunk.len() as u64, lines))
-                })?;
-                if bytes == 0 {
-                    // The server has ended its direction and waits for nothing: whether this reaches it is no matter.
-                    let _ = secure.finish();
-                    return Ok(came);
-                }
-                came.bytes += bytes;
-                came.lines += lines;
-            }
+            let end = session.data().map_err(io::Error::other)?;
+            let mut bulk = Bulk::new(socket, end, &mut self.records);
+            let mut take = |record: &[u8]| {
+                came.bytes += record.len() as u64;
+                came.lines += if taken == Taken::Lines { line_ends(record) } else { 0 };
+                Ok(())
+            };
+            while bulk.receive(&mut take)? {}
+            // The server has ended its direction and waits for nothing: whether this reaches it is no matter.
+            let _ = bulk.finish();
+            return Ok(came);
         }
         loop {
             let count = match taken {
@@ -98,13 +95,13 @@ impl Buffer {
         };
         match session {
             Some(session) => {
-                let connection = session.connection().map_err(io::Error::other)?;
-                let mut secure = Secure::establish(socket, connection.into(), BULK_BYTES)?;
+                let end = session.data().map_err(io::Error::other)?;
+                let mut bulk = Bulk::new(socket, end, &mut self.records);
                 while let Some(count) = next() {
-                    secure.write_all(&self.bytes[..count])?;
+                    bulk.send(&self.bytes[..count])?;
                 }
-                secure.finish()?;
-                secure.drain();
+                bulk.finish()?;
+                bulk.drain();
             }
             None => {
                 while let Some(count) = next() {

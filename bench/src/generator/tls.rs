@@ -1,14 +1,14 @@
 //! The client's side of TLS: it compares the certificate with the one that all servers have, and resumes the session of
 //! the control connection where the server lets it.
 //!
-//! Not inside: reading and writing; that is [`crate::secure`].
+//! Not inside: reading and writing; that is [`crate::secure`] and [`crate::bulk`].
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -62,10 +62,20 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn connection(&self) -> Result<ClientConnection, Error> {
-        let name = ServerName::try_from("localhost").expect("localhost is a name");
-        ClientConnection::new(Arc::clone(&self.config), name)
+    /// Of the control connection.
+    pub(super) fn control(&self) -> Result<ClientConnection, Error> {
+        ClientConnection::new(Arc::clone(&self.config), name())
     }
+
+    /// Of a data connection.
+    pub(super) fn data(&self) -> Result<UnbufferedClientConnection, Error> {
+        UnbufferedClientConnection::new(Arc::clone(&self.config), name())
+    }
+}
+
+/// What all servers are called; sessions are kept by it.
+fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("localhost is a name")
 }
 
 /// Accepts one certificate. What its signature would prove is not of interest on the loopback, and would cost the

@@ -5,6 +5,7 @@
 //! Not inside: which work is a row; that is [`crate::rows`].
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,7 +46,7 @@ impl Files {
 
 /// Some work, on how many connections, and how long.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Task {
+pub(crate) struct Task<'a> {
     pub(crate) work: Work,
     pub(crate) connections: usize,
     /// No piece begins later; each connection does one at least.
@@ -54,6 +55,8 @@ pub(crate) struct Task {
     pub(crate) most_per_connection: u64,
     /// Directory for what is stored.
     pub(crate) store_into: &'static str,
+    /// What is served, where uploads of large files are removed.
+    pub(crate) served: &'a Path,
 }
 
 /// What was done in which time.
@@ -61,7 +64,7 @@ pub(crate) struct Task {
 pub(crate) struct Outcome {
     pub(crate) operations: u64,
     pub(crate) bytes: u64,
-    /// From the beginning of all to the end of the last.
+    /// The time that the busiest connection worked.
     pub(crate) elapsed: Duration,
     /// Processor time of the server meanwhile, where it can be told.
     pub(crate) server: Option<Duration>,
@@ -83,7 +86,15 @@ struct Done {
     bytes: u64,
     times: Vec<Duration>,
     failed: u64,
+    /// From the beginning to the end, less what was not the server's work.
+    busy: Duration,
+    /// Processor time of the generator that was not for the server.
+    aside: Duration,
 }
+
+/// Uploads from this size on are removed as soon as they are stored: the pages of one become those of the next, and
+/// nobody pays for what others left. One of them is done before the clocks are read.
+const LARGE_BYTES: u64 = 1 << 24;
 
 /// Logins that may fail in a row.
 const PATIENCE: u64 = 10;
@@ -91,7 +102,7 @@ const PATIENCE: u64 = 10;
 /// Does it. `server` tells the processor time that the server has used so far.
 pub(crate) fn run(
     target: Target<'_>,
-    task: &Task,
+    task: &Task<'_>,
     server: &dyn Fn() -> Option<Duration>,
 ) -> Result<Outcome, String> {
     let gate = Barrier::new(task.connections + 1);
@@ -104,29 +115,26 @@ pub(crate) fn run(
                     // Everybody is ready, then the clocks are read, then all begin.
                     gate.wait();
                     gate.wait();
-                    let done = worker.and_then(Worker::work);
-                    (done, Instant::now())
+                    worker.and_then(Worker::work)
                 })
             })
             .collect();
         gate.wait();
-        let (server_before, generator_before) = (server(), own_time());
-        let begin = Instant::now();
+        let (server_before, generator_before) = (server(), time_of(ClockId::ProcessCPUTime));
         gate.wait();
         let ended: Vec<_> =
             workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect();
-        let generator = own_time().saturating_sub(generator_before);
+        let generator = time_of(ClockId::ProcessCPUTime).saturating_sub(generator_before);
         let server = server().zip(server_before).map(|(after, before)| after.saturating_sub(before));
-        let elapsed = ended.iter().map(|(_, end)| *end - begin).max().unwrap_or_default();
-        let done = ended.into_iter().map(|(done, _)| done).collect::<Result<Vec<Done>, String>>()?;
+        let done = ended.into_iter().collect::<Result<Vec<Done>, String>>()?;
         let mut times: Vec<Duration> = done.iter().flat_map(|done| done.times.iter().copied()).collect();
         times.sort_unstable();
         Ok(Outcome {
             operations: times.len() as u64,
             bytes: done.iter().map(|done| done.bytes).sum(),
-            elapsed,
+            elapsed: done.iter().map(|done| done.busy).max().unwrap_or_default(),
             server,
-            generator,
+            generator: generator.saturating_sub(done.iter().map(|done| done.aside).sum()),
             times,
             failed: done.iter().map(|done| done.failed).sum(),
             agreed: done.into_iter().find_map(|done| done.agreed),
@@ -158,16 +166,16 @@ fn log_in(target: Target<'_>) -> Result<Control, String> {
     first.or_else(|why| tries.find_map(Result::ok).ok_or(why))
 }
 
-/// Processor time of this process.
-fn own_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+/// Processor time of this process, or of this thread.
+fn time_of(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// One connection, ready to begin.
 struct Worker<'a> {
     target: Target<'a>,
-    task: &'a Task,
+    task: &'a Task<'a>,
     number: usize,
     control: Option<Control>,
     buffer: Buffer,
@@ -177,7 +185,7 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn prepare(target: Target<'a>, task: &'a Task, number: usize) -> Result<Worker<'a>, String> {
+    fn prepare(target: Target<'a>, task: &'a Task<'a>, number: usize) -> Result<Worker<'a>, String> {
         let control = match task.work {
             Work::Login => None,
             _ => {
@@ -193,24 +201,33 @@ impl<'a> Worker<'a> {
             Work::List { verb, directory, .. } => vec![format!("{verb} {directory}\r\n").into_bytes()],
             Work::Store { .. } | Work::Login => Vec::new(),
         };
-        Ok(Worker {
-            target,
-            task,
-            number,
-            control,
-            buffer: Buffer::new(),
-            lines,
-            line: Vec::with_capacity(128),
-        })
+        let (buffer, line) = (Buffer::new(), Vec::with_capacity(128));
+        let mut worker = Worker { target, task, number, control, buffer, lines, line };
+        if worker.is_large_upload() {
+            worker.piece(0)?;
+            worker.remove(0)?;
+        }
+        Ok(worker)
+    }
+
+    fn is_large_upload(&self) -> bool {
+        matches!(self.task.work, Work::Store { bytes } if bytes >= LARGE_BYTES)
+    }
+
+    /// Removes what was stored.
+    fn remove(&self, done: usize) -> Result<(), String> {
+        let path = self.task.served.join(self.task.store_into).join(format!("{}-{done}", self.number));
+        std::fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
     fn work(mut self) -> Result<Done, String> {
         let begin = Instant::now();
         let (mut bytes, mut times) = (0, Vec::with_capacity(1 << 16));
         let (mut failed, mut failed_in_a_row) = (0, 0);
-        let mut last = begin;
+        let (mut last, mut paused, mut aside) = (begin, Duration::ZERO, Duration::ZERO);
         while times.is_empty()
-            || (last - begin < self.task.duration && (times.len() as u64) < self.task.most_per_connection)
+            || (last - begin < self.task.duration + paused
+                && (times.len() as u64) < self.task.most_per_connection)
         {
             match self.piece(times.len()) {
                 Ok(moved) => bytes += moved,
@@ -226,9 +243,17 @@ impl<'a> Worker<'a> {
             let now = Instant::now();
             times.push(now - last);
             last = now;
+            if self.is_large_upload() {
+                let before = time_of(ClockId::ThreadCPUTime);
+                self.remove(times.len() - 1)?;
+                last = Instant::now();
+                paused += last - now;
+                aside += time_of(ClockId::ThreadCPUTime).saturating_sub(before);
+            }
         }
         let agreed = self.control.as_ref().and_then(Control::agreed);
-        Ok(Done { _control: self.control, agreed, bytes, times, failed })
+        let busy = last - begin - paused;
+        Ok(Done { _control: self.control, agreed, bytes, times, failed, busy, aside })
     }
 
     /// One piece; the bytes that it moved.

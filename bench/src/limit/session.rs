@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open, sendfile};
 use rustls::ServerConnection;
+use rustls::server::UnbufferedServerConnection;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::Shared;
-use crate::secure::{BULK_BYTES, LINES_BYTES, Secure};
+use crate::bulk::{BULK_BYTES, Buffers, Bulk};
+use crate::secure::Secure;
 
 /// Files from this size on are corked: full segments are worth two more calls.
 const CORK_BYTES: u64 = 64 * 1024;
@@ -36,6 +38,7 @@ struct Session<'a> {
     listener: Option<(Socket, String)>,
     is_secured: bool,
     buffer: Vec<u8>,
+    records: Option<Buffers>,
 }
 
 pub(super) fn serve(socket: TcpStream, shared: &Shared, ports: RangeInclusive<u16>) {
@@ -46,6 +49,7 @@ pub(super) fn serve(socket: TcpStream, shared: &Shared, ports: RangeInclusive<u1
         listener: None,
         is_secured: false,
         buffer: Vec::new(),
+        records: None,
     };
     // The client sees its connection end, which is all that it is told.
     let _ = session.run();
@@ -106,15 +110,11 @@ impl Session<'_> {
         }
     }
 
-    fn server(&self) -> io::Result<rustls::Connection> {
-        ServerConnection::new(Arc::clone(&self.shared.tls)).map(Into::into).map_err(io::Error::other)
-    }
-
     fn secure(&mut self) -> io::Result<()> {
         self.reply("234 go\r\n")?;
-        let connection = self.server()?;
+        let connection = ServerConnection::new(Arc::clone(&self.shared.tls)).map_err(io::Error::other)?;
         if let Stream::Clear(socket) = std::mem::replace(&mut self.stream, Stream::Nothing) {
-            let secure = Secure::establish(socket, connection, LINES_BYTES)?;
+            let secure = Secure::establish(socket, connection.into())?;
             self.stream = Stream::Secure(Box::new(secure));
         }
         Ok(())
@@ -161,25 +161,29 @@ impl Session<'_> {
         &mut self.buffer
     }
 
+    /// What a protected transfer needs.
+    fn bulk(&mut self) -> io::Result<(UnbufferedServerConnection, &mut [u8], &mut Buffers)> {
+        let end = UnbufferedServerConnection::new(Arc::clone(&self.shared.tls)).map_err(io::Error::other)?;
+        self.buffer.resize(BULK_BYTES, 0);
+        Ok((end, &mut self.buffer, self.records.get_or_insert_with(Buffers::new)))
+    }
+
     fn retrieve(&mut self, name: &str) -> io::Result<()> {
         let mut file: File = open(self.path(name), OFlags::RDONLY, Mode::empty())?.into();
         self.reply("150 mark\r\n")?;
         let socket = self.accept()?;
         if self.is_secured {
-            let mut secure = Secure::establish(socket, self.server()?, LINES_BYTES)?;
-            let buffer = self.buffer();
+            let (end, buffer, records) = self.bulk()?;
+            let mut bulk = Bulk::new(socket, end, records);
             loop {
                 let count = file.read(buffer)?;
                 if count == 0 {
                     break;
                 }
-                secure.write_all(&buffer[..count])?;
+                bulk.send(&buffer[..count])?;
             }
-            secure.finish()?;
-            // As longshore and others: the end is answered at once, and whatever still comes is not waited for.
-            self.reply("226 end\r\n")?;
-            secure.drain();
-            return Ok(());
+            bulk.finish()?;
+            return self.reply("226 end\r\n");
         }
         let bytes = file.metadata()?.len();
         if bytes >= CORK_BYTES {
@@ -203,25 +207,21 @@ impl Session<'_> {
         self.reply("150 mark\r\n")?;
         let mut socket = self.accept()?;
         if self.is_secured {
-            let mut secure = Secure::establish(socket, self.server()?, BULK_BYTES)?;
-            let (buffer, mut filled) = (self.buffer(), 0);
-            loop {
-                // A record is copied once more, so that there is one write for many.
-                let count = secure.next(|chunk| {
-                    let count = chunk.len().min(buffer.len() - filled);
-                    buffer[filled..filled + count].copy_from_slice(&chunk[..count]);
-                    (count, count)
-                })?;
-                filled += count;
-                if count == 0 || filled == buffer.len() {
+            let (end, buffer, records) = self.bulk()?;
+            let mut filled = 0;
+            let mut bulk = Bulk::new(socket, end, records);
+            // A record is copied once more, so that there is one write for many.
+            while bulk.receive(|record| {
+                if filled + record.len() > buffer.len() {
                     file.write_all(&buffer[..filled])?;
                     filled = 0;
                 }
-                if count == 0 {
-                    break;
-                }
-            }
-            secure.finish()?;
+                buffer[filled..filled + record.len()].copy_from_slice(record);
+                filled += record.len();
+                Ok(())
+            })? {}
+            bulk.finish()?;
+            file.write_all(&buffer[..filled])?;
         } else {
             let buffer = self.buffer();
             loop {
