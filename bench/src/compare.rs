@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::generator::{Authority, Outcome, Target, hold, run as generate};
 use crate::ground::{Ground, PASSWORD, USER};
 use crate::peers::install::Places;
-use crate::peers::{Durability, Peer, Peers, Running};
+use crate::peers::{Durability, Peer, Peers, Running, end_orphans};
 use crate::report::{self, Run};
 use crate::rows::{Figure, Measured, Row, Traffic, all};
 use crate::sheet::{Cell, Sheet};
@@ -109,6 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let folder = target.join("bench");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let _alone = lock(&folder)?;
+    end_orphans();
     let places = Places { peers: target.join("peers"), longshore: target.join("release").join("longshore") };
     let ground = Ground::lay(&folder)?;
     let peers = Peers::bring(&ground, &places, &options.peers);

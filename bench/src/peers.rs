@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 
 use crate::ground::Ground;
-pub(crate) use process::Running;
+pub(crate) use process::{Running, end_orphans};
 pub(crate) use settings::Durability;
 
 /// A server.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::chart;
 use crate::ground::explained;
 use crate::peers::Peer;
-use crate::rows::{Figure, ROWS, Row};
+use crate::rows::{EQUAL, Figure, ROWS, Row};
 use crate::sheet::{Series, Sheet, Verdict};
 use crate::table::{range, shown};
 
@@ -35,6 +35,7 @@ pub(crate) fn text(run: &Run) -> String {
     let mut text = String::new();
     facts(&mut text, run);
     main_table(&mut text, run);
+    costs(&mut text, run);
     missing(&mut text, run);
     details(&mut text, run);
     text
@@ -138,6 +139,45 @@ fn main_table(text: &mut String, run: &Run) {
     );
 }
 
+/// What large files cost the servers: the lowest is a goal, too.
+fn costs(text: &mut String, run: &Run) {
+    let rows: Vec<_> = run.rows.iter().filter(|row| row.figure == Figure::MegabytesPerSecond).collect();
+    let peers: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| has_peer(run, *peer)).collect();
+    if rows.is_empty() {
+        return;
+    }
+    text.push_str("| server CPU, ms/GiB |");
+    for peer in &peers {
+        let _ = write!(text, " {} |", peer.name());
+    }
+    text.push_str(" lowest of servers |\n|---|");
+    text.push_str(&"---|".repeat(peers.len() + 1));
+    text.push('\n');
+    for row in rows {
+        let cost = |peer: Peer| {
+            let micros = run.sheet.series(row, peer)?.median_of(|cell| cell.server_microseconds)?;
+            Some(micros / 1000.0)
+        };
+        let _ = write!(text, "| {} |", row.name);
+        for &peer in &peers {
+            let _ = write!(text, " {} |", cost(peer).map_or_else(String::new, shown));
+        }
+        let foreign = peers.iter().filter(|peer| peer.is_foreign());
+        let least = foreign.filter_map(|&peer| cost(peer)).min_by(f64::total_cmp);
+        let is_lowest = cost(Peer::Longshore).zip(least).map(|(ours, least)| ours <= least * (1.0 + EQUAL));
+        let _ = writeln!(text, " {} |", yes_or_no(is_lowest));
+    }
+    text.push('\n');
+}
+
+fn yes_or_no(is_so: Option<bool>) -> &'static str {
+    match is_so {
+        Some(true) => "yes",
+        Some(false) => "**no**",
+        None => "",
+    }
+}
+
 fn has_peer(run: &Run, peer: Peer) -> bool {
     run.versions.iter().any(|(other, _)| *other == peer)
 }
@@ -160,11 +200,7 @@ fn verdict(row: &Row, verdict: Option<&Verdict>) -> String {
     };
     let sign = if row.figure.is_more_better() { "≥" } else { "≤" };
     let goal = verdict.goal.map_or_else(String::new, |goal| format!("{sign} {}", shown(goal)));
-    let reached = match verdict.is_reached {
-        Some(true) => "yes",
-        Some(false) => "**no**",
-        None => "",
-    };
+    let reached = yes_or_no(verdict.is_reached);
     format!("{best} | {} | {goal} | {reached}", ratio(verdict.to_limit(row)))
 }
 
@@ -282,6 +318,7 @@ mod tests {
         for line in [
             "| RETR 1 GiB, 1 connection, MB/s | 1500 | 1100 | not measured | 1.36 (vsftpd) |  | ≥ 1100 | yes |",
             "| memory per idle session, 1,000 held, KiB | 7.00 | not measured | not measured |  |  | ≤ 3.50 | **no** |",
+            "| RETR 1 GiB, 1 connection | 250 | 250 |  | yes |",
             "Goals reached: 1 of 3. Below 0.9 of the best peer: 0.",
             "- unFTP (retr, mlsd, memory): not measured: nobody has it.",
             "- vsftpd (mlsd): none, for it has no MLSD.",

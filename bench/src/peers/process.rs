@@ -17,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// From the start to the greeting, and from the signal to the end of all processes.
 const BOUND: Duration = Duration::from_secs(30);
+/// How the names of control groups begin; the process that made one and a number follow.
+const GROUP: &str = "longshore-bench-";
 /// How long to look away between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -94,17 +96,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // By the list of its own group only; a fork between list and signal is caught by the next list.
-        let ended = poll(|| {
-            let processes = self.processes();
-            for process in &processes {
-                if let Some(process) = i32::try_from(*process).ok().and_then(Pid::from_raw) {
-                    // Fails when it has just ended.
-                    let _ = kill_process(process, Signal::KILL);
-                }
-            }
-            let _ = self.child.try_wait();
-            processes.is_empty().then_some(())
+        // Without a group, a child that was waited for may be a stranger's number already.
+        let ended = kill_all(|| match self.child.try_wait() {
+            Ok(Some(_)) if self.group.is_none() => Vec::new(),
+            _ => self.processes(),
         });
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -112,6 +107,39 @@ impl Drop for Running {
             eprintln!("process {} and its children do not end", self.child.id());
         }
     }
+}
+
+/// Ends the servers of comparisons that were killed, and could not do it themselves.
+pub(crate) fn end_orphans() {
+    for (place, is_unified) in Group::PLACES {
+        let Ok(entries) = fs::read_dir(place) else { continue };
+        for entry in entries.flatten() {
+            let owner = owner_of(&entry.file_name().to_string_lossy());
+            if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+                let group = Group { path: entry.path(), is_unified };
+                kill_all(|| group.processes());
+            }
+        }
+    }
+}
+
+/// The process that made a group of this name; `None` where it is not one of a comparison.
+fn owner_of(name: &str) -> Option<u32> {
+    name.strip_prefix(GROUP)?.split('-').next()?.parse().ok()
+}
+
+/// Kills what is listed, until nothing is: a fork between list and signal is caught by the next list.
+fn kill_all(mut list: impl FnMut() -> Vec<u32>) -> Option<()> {
+    poll(|| {
+        let processes = list();
+        for process in &processes {
+            if let Some(process) = i32::try_from(*process).ok().and_then(Pid::from_raw) {
+                // Fails when it has just ended.
+                let _ = kill_process(process, Signal::KILL);
+            }
+        }
+        processes.is_empty().then_some(())
+    })
 }
 
 /// A control group of the kernel.
@@ -126,15 +154,17 @@ impl Group {
     fn make() -> Option<Group> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("longshore-bench-{}-{number}", std::process::id());
-        let places =
-            [("/sys/fs/cgroup/unified", true), ("/sys/fs/cgroup", true), ("/sys/fs/cgroup/cpuacct", false)];
-        places.into_iter().find_map(|(place, is_unified)| {
+        let name = format!("{GROUP}{}-{number}", std::process::id());
+        Group::PLACES.into_iter().find_map(|(place, is_unified)| {
             let is_there = !is_unified || Path::new(place).join("cgroup.controllers").is_file();
             let path = Path::new(place).join(&name);
             (is_there && fs::create_dir(&path).is_ok()).then_some(Group { path, is_unified })
         })
     }
+
+    /// Where groups can be, and whether that is the second version of them.
+    const PLACES: [(&str, bool); 3] =
+        [("/sys/fs/cgroup/unified", true), ("/sys/fs/cgroup", true), ("/sys/fs/cgroup/cpuacct", false)];
 
     /// The same command, which joins the group before it becomes the server.
     fn launch(&self, command: &Command) -> Command {
@@ -251,6 +281,13 @@ mod tests {
         for part in ["thing does not start", "no such port", "3"] {
             assert!(error.contains(part), "{part:?} is not in {error:?}");
         }
+    }
+
+    #[test]
+    fn a_group_names_the_process_that_made_it() {
+        assert_eq!(owner_of("longshore-bench-123-4"), Some(123));
+        assert_eq!(owner_of("longshore-bench-x"), None);
+        assert_eq!(owner_of("user.slice"), None);
     }
 
     #[test]
