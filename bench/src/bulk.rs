@@ -151,7 +151,10 @@ impl<'a, E: End> Bulk<'a, E> {
             if reads {
                 incoming.copy_within(*start..*filled, 0);
                 (*start, *filled) = (0, *filled - *start);
-                let count = socket.read(&mut incoming[*filled..])?;
+                let count = match socket.read(&mut incoming[*filled..]) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    read => read?,
+                };
                 if count == 0 {
                     return Ok(false);
                 }

@@ -19,6 +19,9 @@ use crate::table::percentile;
 /// Threads that open sessions to be held.
 const OPENING_THREADS: usize = 4;
 
+/// Rounds that may fail before a server is not asked for the row again.
+const PATIENCE: usize = 2;
+
 /// What the arguments ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -175,9 +178,8 @@ impl Bench<'_> {
             let count = self.options.peers.len();
             for index in 0..count {
                 let peer = self.options.peers[(index + round) % count];
-                if row.excludes(peer).is_some()
-                    || sheet.series(row, peer).is_some_and(|series| series.failure.is_some())
-                {
+                let failed = sheet.series(row, peer).map_or(0, |series| series.failed_rounds);
+                if row.excludes(peer).is_some() || failed >= PATIENCE {
                     continue;
                 }
                 let cell = self.cell(row, &traffic, peer);

@@ -214,11 +214,11 @@ fn missing(text: &mut String, run: &Run) {
                 (Some(_), ..) if row.is_ours_alone() => continue,
                 (Some(why), ..) => format!("none, for {why}"),
                 (None, Err(why), _) => format!("not measured: {why}"),
-                (None, Ok(_), Some(Series { failure: Some(why), cells })) if cells.is_empty() => {
+                (None, Ok(_), Some(Series { failure: Some(why), cells, .. })) if cells.is_empty() => {
                     format!("not measured: {why}")
                 }
-                (None, Ok(_), Some(Series { failure: Some(why), cells })) => {
-                    format!("ended after {} rounds: {why}", cells.len())
+                (None, Ok(_), Some(Series { failure: Some(why), failed_rounds, .. })) => {
+                    format!("{failed_rounds} of {} rounds failed: {why}", run.rounds)
                 }
                 (None, Ok(_), Some(_)) => continue,
                 (None, Ok(_), None) => "not measured".to_owned(),

@@ -46,7 +46,12 @@ impl Secure {
     /// Decrypts what is there, after reading more where nothing is. `false` at the end of what comes.
     fn fill(&mut self) -> io::Result<bool> {
         if self.start == self.end {
-            self.end = self.socket.read(&mut self.raw)?;
+            self.end = loop {
+                match self.socket.read(&mut self.raw) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    read => break read?,
+                }
+            };
             self.start = 0;
         }
         let mut raw = &self.raw[self.start..self.end];

@@ -28,8 +28,10 @@ pub(crate) struct Cell {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series {
     pub(crate) cells: Vec<Cell>,
-    /// Why there are no more, or none.
+    /// Why there are not more, or none: the reason of the last one that failed.
     pub(crate) failure: Option<String>,
+    /// Rounds that failed.
+    pub(crate) failed_rounds: usize,
 }
 
 impl Series {
@@ -67,7 +69,10 @@ impl Sheet {
         let series = self.series.entry((row.id, peer)).or_default();
         match cell {
             Ok(cell) => series.cells.push(cell),
-            Err(why) => series.failure = Some(why),
+            Err(why) => {
+                series.failure = Some(why);
+                series.failed_rounds += 1;
+            }
         }
     }
 
@@ -89,7 +94,8 @@ impl Sheet {
         let cells: Vec<Cell> = cells.collect();
         let unknown =
             || cells.is_empty().then(|| "the system keeps no account of its processor time".to_owned());
-        Some(Series { failure: source.failure.clone().or_else(unknown), cells })
+        let failure = source.failure.clone().or_else(unknown);
+        Some(Series { failure, failed_rounds: source.failed_rounds, cells })
     }
 
     pub(crate) fn median(&self, row: &Row, peer: Peer) -> Option<f64> {

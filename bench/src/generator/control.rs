@@ -131,8 +131,8 @@ impl Control {
         }
     }
 
-    /// Asks for a passive port of the server.
-    pub(crate) fn passive(&mut self) -> Result<SocketAddr, String> {
+    /// Asks for a passive port of the server. `None` where it has none at the moment.
+    pub(crate) fn passive(&mut self) -> Result<Option<SocketAddr>, String> {
         self.send(b"EPSV\r\n")?;
         let (mut code, mut port) = (0, None);
         self.lines(|line| {
@@ -143,8 +143,11 @@ impl Control {
             false
         })
         .map_err(|error| format!("after EPSV: {error}"))?;
-        let port = port.filter(|_| code == 229).ok_or_else(|| format!("EPSV was answered with {code}"))?;
-        Ok(SocketAddr::new(self.peer.ip(), port))
+        match (code, port) {
+            (229, Some(port)) => Ok(Some(SocketAddr::new(self.peer.ip(), port))),
+            (425, _) => Ok(None),
+            _ => Err(format!("EPSV was answered with {code}")),
+        }
     }
 
     fn reply(&mut self) -> io::Result<u16> {
@@ -173,14 +176,19 @@ impl Control {
             if space.is_empty() {
                 return Err(io::Error::other("a line of a reply is too long"));
             }
-            let count = match &mut self.stream {
-                Stream::Clear(socket) => socket.read(space)?,
+            let read = match &mut self.stream {
+                Stream::Clear(socket) => socket.read(space),
                 Stream::Secure(secure) => secure.next(|chunk| {
                     let count = chunk.len().min(space.len());
                     space[..count].copy_from_slice(&chunk[..count]);
                     (count, count)
-                })?,
-                Stream::Nothing => 0,
+                }),
+                Stream::Nothing => Ok(0),
+            };
+            let count = match read {
+                // A socket with a bound on its waits is not woken for good by a debugger that comes or goes.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
             };
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

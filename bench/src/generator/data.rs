@@ -67,8 +67,13 @@ impl Buffer {
         }
         loop {
             let count = match taken {
-                Taken::Discarded => recv(&socket, &mut self.bytes[..], RecvFlags::TRUNC)?.1,
-                Taken::Read | Taken::Lines => socket.read(&mut self.bytes[..BULK_BYTES])?,
+                Taken::Discarded => {
+                    let received = rustix::io::retry_on_intr(|| {
+                        recv(&socket, &mut self.bytes[..], RecvFlags::TRUNC).map(|(_, count)| count)
+                    });
+                    received?
+                }
+                Taken::Read | Taken::Lines => unbroken(|| socket.read(&mut self.bytes[..BULK_BYTES]))?,
             };
             if count == 0 {
                 return Ok(came);
@@ -111,6 +116,16 @@ impl Buffer {
             }
         }
         Ok(())
+    }
+}
+
+/// Tries again what a signal broke off.
+fn unbroken<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

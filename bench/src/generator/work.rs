@@ -5,6 +5,7 @@
 //! Not inside: which work is a row; that is [`crate::rows`].
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -72,7 +73,8 @@ pub(crate) struct Outcome {
     pub(crate) generator: Duration,
     /// The time of each operation, shortest first.
     pub(crate) times: Vec<Duration>,
-    /// Logins that failed, and were tried again: some servers lose one now and then.
+    /// Logins that failed and answers that there is no port, after which it was tried again: some servers lose one now
+    /// and then.
     pub(crate) failed: u64,
     /// Version and cipher of TLS.
     pub(crate) agreed: Option<String>,
@@ -96,7 +98,7 @@ struct Done {
 /// nobody pays for what others left. One of them is done before the clocks are read.
 const LARGE_BYTES: u64 = 1 << 24;
 
-/// Logins that may fail in a row.
+/// Logins that may fail in a row, and answers to EPSV that there is no port.
 const PATIENCE: u64 = 10;
 
 /// Does it. `server` tells the processor time that the server has used so far.
@@ -166,6 +168,17 @@ fn log_in(target: Target<'_>) -> Result<Control, String> {
     first.or_else(|why| tries.find_map(Result::ok).ok_or(why))
 }
 
+/// Connects to a passive port, which is asked for again where the server has none at the moment.
+fn data_connection(control: &mut Control, retried: &mut u64) -> Result<TcpStream, String> {
+    for _ in 0..PATIENCE {
+        match control.passive()? {
+            Some(address) => return connect(address).map_err(|error| format!("data connection: {error}")),
+            None => *retried += 1,
+        }
+    }
+    Err(format!("EPSV was answered with 425 {PATIENCE} times"))
+}
+
 /// Processor time of this process, or of this thread.
 fn time_of(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
@@ -182,6 +195,8 @@ struct Worker<'a> {
     /// The commands, made before the clock runs.
     lines: Vec<Vec<u8>>,
     line: Vec<u8>,
+    /// Ports that were asked for again.
+    retried: u64,
 }
 
 impl<'a> Worker<'a> {
@@ -202,7 +217,7 @@ impl<'a> Worker<'a> {
             Work::Store { .. } | Work::Login => Vec::new(),
         };
         let (buffer, line) = (Buffer::new(), Vec::with_capacity(128));
-        let mut worker = Worker { target, task, number, control, buffer, lines, line };
+        let mut worker = Worker { target, task, number, control, buffer, lines, line, retried: 0 };
         if worker.is_large_upload() {
             worker.piece(0)?;
             worker.remove(0)?;
@@ -253,6 +268,7 @@ impl<'a> Worker<'a> {
         }
         let agreed = self.control.as_ref().and_then(Control::agreed);
         let busy = last - begin - paused;
+        failed += self.retried;
         Ok(Done { _control: self.control, agreed, bytes, times, failed, busy, aside })
     }
 
@@ -288,7 +304,7 @@ impl<'a> Worker<'a> {
 
     fn take(&mut self, line: usize, taken: Taken) -> Result<(u64, u64), String> {
         let control = self.control.as_mut().expect("transfers have a control connection");
-        let socket = connect(control.passive()?).map_err(|error| format!("data connection: {error}"))?;
+        let socket = data_connection(control, &mut self.retried)?;
         control.command(&self.lines[line], &[125, 150])?;
         let came = self.buffer.take(socket, control.session.as_ref(), taken);
         let came = came.map_err(|error| format!("data connection: {error}"))?;
@@ -298,7 +314,7 @@ impl<'a> Worker<'a> {
 
     fn store(&mut self, done: usize, bytes: u64) -> Result<u64, String> {
         let control = self.control.as_mut().expect("transfers have a control connection");
-        let socket = connect(control.passive()?).map_err(|error| format!("data connection: {error}"))?;
+        let socket = data_connection(control, &mut self.retried)?;
         self.line.clear();
         write!(self.line, "STOR {}/{}-{done}\r\n", self.task.store_into, self.number)
             .map_err(|error| error.to_string())?;
