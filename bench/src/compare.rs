@@ -200,12 +200,9 @@ impl Bench<'_> {
 
     fn cell(&self, row: &Row, traffic: &Traffic, peer: Peer) -> Result<Cell, String> {
         let server = self.peers.start(peer, traffic.durability)?;
-        let task = traffic.task(self.options.duration, &self.ground.served);
-        let outcome = generate(self.target(&server, traffic.secured), &task, &|| server.processor_time());
-        // Removed while nothing is measured, also after a failure.
-        let cleared = self.ground.clear_uploads();
-        let outcome = outcome?;
-        cleared?;
+        let uploads = self.ground.upload_folder()?;
+        let task = traffic.task(self.options.duration, &self.ground.served, &uploads);
+        let outcome = generate(self.target(&server, traffic.secured), &task, &|| server.processor_time())?;
         Ok(cell(row.figure, &outcome))
     }
 

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use longshore_interop::pattern;
 
@@ -41,7 +42,7 @@ pub(crate) const SMALL: Files = Files { prefix: "small/", count: 1000, bytes: 40
 /// A directory of empty files.
 pub(crate) const MANY: Files = Files { prefix: "many/", count: 100_000, bytes: 0 };
 /// Where uploads go.
-pub(crate) const UPLOADS: &str = "up";
+const UPLOADS: &str = "up";
 
 /// The folders and files of one run.
 #[derive(Clone, Debug)]
@@ -91,18 +92,23 @@ impl Ground {
         Ok(ground)
     }
 
-    /// An empty folder for uploads that every server may write to.
+    /// Removes all uploads, and leaves an empty folder for more.
     pub(crate) fn clear_uploads(&self) -> Result<(), String> {
         let path = self.served.join(UPLOADS);
         if path.exists() {
             explained(&path, fs::remove_dir_all(&path))?;
         }
-        explained(&path, fs::create_dir(&path))?;
-        explained(&path, fs::set_permissions(&path, fs::Permissions::from_mode(0o777)))?;
-        if rustix::process::geteuid().is_root() {
-            explained(&path, chown(&path, Some(USER_ID), Some(USER_ID)))?;
-        }
-        Ok(())
+        make_open(&path)
+    }
+
+    /// A new folder for uploads that every server may write to; its name as clients give it. Small files stay in it until
+    /// [`Ground::clear_uploads`]: ext4 does not take the inodes of files that were removed a moment ago, and looks at each of
+    /// them for each new file.
+    pub(crate) fn upload_folder(&self) -> Result<String, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{UPLOADS}/{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        make_open(&self.served.join(&name))?;
+        Ok(name)
     }
 
     /// A file with settings or secrets of a server; only we may read it.
@@ -137,6 +143,16 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+/// Makes a folder that the account and everybody else may write to.
+fn make_open(path: &Path) -> Result<(), String> {
+    explained(path, fs::create_dir(path))?;
+    explained(path, fs::set_permissions(path, fs::Permissions::from_mode(0o777)))?;
+    if rustix::process::geteuid().is_root() {
+        explained(path, chown(path, Some(USER_ID), Some(USER_ID)))?;
+    }
+    Ok(())
 }
 
 /// Makes the files, or makes sure that the last of them is there.

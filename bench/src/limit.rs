@@ -87,14 +87,14 @@ mod tests {
         let authority = Authority::load(&ground.certificate).unwrap();
         for authority in [None, Some(&authority)] {
             let target = Target { address, user: "a", password: "b", authority };
-            let check = |work, bytes: u64| {
+            let check = |work, bytes: u64, uploads: &str| {
                 let (connections, most_per_connection) = (2, 3);
                 let task = Task {
                     work,
                     connections,
                     duration: Duration::from_secs(60),
                     most_per_connection,
-                    store_into: crate::ground::UPLOADS,
+                    store_into: uploads,
                     served: &ground.served,
                 };
                 let outcome = run(target, &task, &|| None).unwrap();
@@ -103,19 +103,19 @@ mod tests {
                 assert_eq!(outcome.agreed.is_some(), authority.is_some(), "{work:?}");
             };
             for taken in [Taken::Read, Taken::Discarded, Taken::Lines] {
-                check(Work::Retrieve { files, taken }, files.bytes);
+                check(Work::Retrieve { files, taken }, files.bytes, "");
             }
             for bytes in [0, 4096, 3_000_001] {
-                ground.clear_uploads().unwrap();
-                check(Work::Store { bytes }, bytes);
-                let uploads = ground.served.join(crate::ground::UPLOADS);
+                let uploads = ground.upload_folder().unwrap();
+                check(Work::Store { bytes }, bytes, &uploads);
+                let uploads = ground.served.join(uploads);
                 let stored: Vec<u64> = std::fs::read_dir(uploads)
                     .unwrap()
                     .map(|entry| entry.unwrap().metadata().unwrap().len())
                     .collect();
                 assert_eq!(stored, [bytes; 6]);
             }
-            check(Work::Login, 0);
+            check(Work::Login, 0, "");
             assert_eq!(hold(target, 5, 2).unwrap().len(), 5);
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::generator::{Files, Taken, Task, Work};
-use crate::ground::{BIG, MANY, PARTS, SMALL, UPLOADS};
+use crate::ground::{BIG, MANY, PARTS, SMALL};
 use crate::peers::{Durability, Peer};
 
 /// One row.
@@ -323,13 +323,13 @@ impl Row {
 
 impl Traffic {
     /// As the generator takes it.
-    pub(crate) fn task<'a>(&self, duration: Duration, served: &'a Path) -> Task<'a> {
+    pub(crate) fn task<'a>(&self, duration: Duration, served: &'a Path, store_into: &'a str) -> Task<'a> {
         Task {
             work: self.work,
             connections: self.connections,
             duration,
             most_per_connection: u64::MAX,
-            store_into: UPLOADS,
+            store_into,
             served,
         }
     }

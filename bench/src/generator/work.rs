@@ -55,7 +55,7 @@ pub(crate) struct Task<'a> {
     /// No connection does more pieces.
     pub(crate) most_per_connection: u64,
     /// Directory for what is stored.
-    pub(crate) store_into: &'static str,
+    pub(crate) store_into: &'a str,
     /// What is served, where uploads of large files are removed.
     pub(crate) served: &'a Path,
 }
