@@ -36,8 +36,13 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// 2,000 files of 4 KiB over 50 ms.
+    pub(crate) fn usual(rounds: usize, lftp: bool) -> Request {
+        Request { files: 2000, bytes: 4096, rounds, link: Link::default(), lftp }
+    }
+
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Request, String> {
-        let mut request = Request { files: 2000, bytes: 4096, rounds: 3, link: Link::default(), lftp: true };
+        let mut request = Request::usual(3, true);
         while let Some(argument) = arguments.next() {
             if argument == "--no-lftp" {
                 request.lftp = false;
@@ -102,14 +107,20 @@ pub(crate) fn run(request: Request) -> Result<(), String> {
         link.round_trip,
         link.rate_bits_per_second / 1e6
     );
-    print("seconds", &over_distance, lftp.then_some("lftp with 10 connections, down"));
+    // lftp's time is that of a whole program, with the listing of the folder.
+    for direction in [Direction::Down, Direction::Up] {
+        let word = format!(", {}", direction.name());
+        let rows: Vec<Row> = over_distance.iter().filter(|row| row.name.contains(&word)).cloned().collect();
+        let theirs = format!("lftp with 10 connections{word}");
+        print("seconds", &rows, lftp.then_some(&theirs));
+    }
     println!("on the loopback, one connection\n");
     print("files per second", &here, None);
     Ok(())
 }
 
 /// Over the link, the server at one end and the clients at the other.
-fn distance(request: &Request) -> Result<Vec<Row>, String> {
+pub(crate) fn distance(request: &Request) -> Result<Vec<Row>, String> {
     let name = format!("longshore-bench-{}", std::process::id());
     let wan = Wan::named(&name, request.link).map_err(|failure| failure.to_string())?;
     let hosts = [End::A.address().into()];
@@ -159,7 +170,7 @@ fn distance(request: &Request) -> Result<Vec<Row>, String> {
 }
 
 /// One connection, nothing in between.
-fn loopback(request: &Request) -> Result<Vec<Row>, String> {
+pub(crate) fn loopback(request: &Request) -> Result<Vec<Row>, String> {
     let setup = interop::Setup { policy: Some(Policy::Resumed), ..interop::Setup::default() };
     let server = Server::set_up(&setup);
     fill(&server, request, "down");
@@ -208,9 +219,9 @@ fn ours(
         }
         false => None,
     };
-    let contents: Vec<Content> =
-        (0..request.files).map(|number| Content::new(request.content(number))).collect();
+    let mut contents = Vec::new();
     if direction == Direction::Up {
+        contents.extend((0..request.files).map(|number| Content::new(request.content(number))));
         fs::create_dir(server.served().join(folder)).map_err(|error| format!("{folder}: {error}"))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -14,24 +14,38 @@ impl Row {
         Row { name: name.into(), figures: Vec::new() }
     }
 
-    /// The figure in the middle; of two, the mean. `None` without any.
     pub(crate) fn median(&self) -> Option<f64> {
-        let mut sorted = self.figures.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        match sorted.len() {
-            0 => None,
-            length if length % 2 == 1 => Some(sorted[middle]),
-            _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
-        }
+        median(&self.figures)
     }
 
-    /// The smallest and the largest figure.
     pub(crate) fn range(&self) -> Option<(f64, f64)> {
-        let least = self.figures.iter().copied().min_by(f64::total_cmp)?;
-        let most = self.figures.iter().copied().max_by(f64::total_cmp)?;
-        Some((least, most))
+        range(&self.figures)
     }
+}
+
+/// The figure in the middle; of two, the mean. `None` without any.
+pub(crate) fn median(figures: &[f64]) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(sorted[middle]),
+        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+    }
+}
+
+/// The smallest and the largest figure.
+pub(crate) fn range(figures: &[f64]) -> Option<(f64, f64)> {
+    let least = figures.iter().copied().min_by(f64::total_cmp)?;
+    let most = figures.iter().copied().max_by(f64::total_cmp)?;
+    Some((least, most))
+}
+
+/// The figure that so many of a hundred do not exceed, of figures in order; `None` without any.
+pub(crate) fn percentile<T: Copy>(ordered: &[T], percent: usize) -> Option<T> {
+    let rank = (ordered.len() * percent).div_ceil(100).max(1);
+    ordered.get(rank - 1).copied()
 }
 
 /// As a table of Markdown: median, range, and the ratio to a row.
@@ -54,7 +68,7 @@ pub(crate) fn print(unit: &str, rows: &[Row], against: Option<&str>) {
 }
 
 /// Three digits that count, or all before the point.
-fn shown(figure: f64) -> String {
+pub(crate) fn shown(figure: f64) -> String {
     match figure.abs() {
         size if size >= 100.0 => format!("{figure:.0}"),
         size if size >= 10.0 => format!("{figure:.1}"),
@@ -77,6 +91,15 @@ mod tests {
         check(&[3.0], Some(3.0), Some((3.0, 3.0)));
         check(&[9.0, 1.0, 2.0], Some(2.0), Some((1.0, 9.0)));
         check(&[4.0, 1.0], Some(2.5), Some((1.0, 4.0)));
+    }
+
+    #[test]
+    fn percentiles_are_figures_that_occurred() {
+        let hundred: Vec<usize> = (1..=100).collect();
+        assert_eq!([1, 50, 99, 100].map(|percent| percentile(&hundred, percent)), [1, 50, 99, 100].map(Some));
+        assert_eq!(percentile(&[7, 8, 9], 50), Some(8));
+        assert_eq!(percentile(&[7], 99), Some(7));
+        assert_eq!(percentile::<usize>(&[], 50), None);
     }
 
     #[test]

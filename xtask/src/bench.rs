@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::Result;
 use crate::process::{cargo, run as run_command};
 
-/// Builds the server and the benchmarks, and runs the one that the arguments name.
+/// Builds the server and the benchmarks, and runs the one that the arguments name, or the comparison with peers.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let packages = ["--package", "longshore", "--package", "longshore-bench"];
     run_command(cargo(root).args(["build", "--locked", "--release"]).args(packages))?;

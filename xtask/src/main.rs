@@ -38,8 +38,10 @@ usage: cargo xtask <command>
   mutations [name…]     slips made on purpose in the protocol crate, each of which a test must notice
   interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
                         must have; --fix writes them into it
+  bench [options]       longshore beside vsftpd, ProFTPD, Pure-FTPd, pyftpdlib, unFTP and the practical limit; writes
+                        docs/benchmarks.md; options are in bench/src/main.rs
   bench small-files [options]
-                        many small files over distance and on the loopback, beside lftp; options are in bench/src/main.rs
+                        many small files over distance and on the loopback, beside lftp; options are in the same place
   fuzz [target] [--seconds n]
                         the fuzz targets on nightly, each for 60 seconds or n; installs cargo-fuzz if it is missing";
 
