@@ -3,8 +3,8 @@
 //! Not inside: what the jobs do. A job that has begun runs to its end, whoever waits for it or does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use longshore_accounts::{Answer, Rejection, Verdict};
@@ -32,21 +32,6 @@ impl Quickness {
         // A session does one thing at a time.
         self.0.store(quick, Ordering::Relaxed);
     }
-}
-
-/// What a job takes, without the wait for a thread.
-fn timed<T: 'static>(
-    job: Box<dyn FnOnce() -> T + Send>,
-) -> (Box<dyn FnOnce() -> T + Send>, Arc<OnceLock<Duration>>) {
-    let took = Arc::new(OnceLock::new());
-    let told = Arc::clone(&took);
-    let job = Box::new(move || {
-        let begin = Instant::now();
-        let result = job();
-        let _ = told.set(begin.elapsed());
-        result
-    });
-    (job, took)
 }
 
 /// A bounded share of the runtime's threads for blocking work.
@@ -93,18 +78,15 @@ impl Pool {
                 Operation::Ready(result) => result,
                 Operation::Pending(future) => future.await,
                 Operation::Blocking(job) => {
-                    let done = match quickness {
-                        Some(quickness) => {
-                            let (job, took) = timed(job);
-                            let done = match quickness.is_quick() {
-                                true => block_in_place(&self.permits, job).await,
-                                false => block(&self.permits, job).await,
-                            };
-                            quickness.note(took.get().copied());
-                            done
-                        }
-                        None => block(&self.permits, job).await,
+                    let in_place = quickness.is_some_and(Quickness::is_quick);
+                    let done = match in_place {
+                        true => block_in_place(&self.permits, job).await,
+                        false => block(&self.permits, job).await,
                     };
+                    let (done, took) = done.unzip();
+                    if let Some(quickness) = quickness {
+                        quickness.note(took);
+                    }
                     done.unwrap_or_else(|| Err(ErrorKind::Failed.into()))
                 }
                 Operation::Later(future) => {
@@ -120,27 +102,38 @@ impl Pool {
         match answer {
             Answer::Ready(verdict) => verdict,
             Answer::Pending(future) => future.await,
-            Answer::Blocking(job) => block(&self.hashes, job).await.unwrap_or(Err(Rejection::Unavailable)),
+            Answer::Blocking(job) => {
+                block(&self.hashes, job).await.map_or(Err(Rejection::Unavailable), |(verdict, _)| verdict)
+            }
         }
     }
 }
 
-/// `None` when the job panicked: then its own caller learns of a failure, and nobody else of anything.
-async fn block<T: Send + 'static>(permits: &Arc<Semaphore>, job: Box<dyn FnOnce() -> T + Send>) -> Option<T> {
+/// What a job comes to, and how long it takes without the wait for a thread. `None` when it panicked: then its own caller
+/// learns of a failure, and nobody else of anything.
+async fn block<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    job: Box<dyn FnOnce() -> T + Send>,
+) -> Option<(T, Duration)> {
     let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
     tokio::task::spawn_blocking(move || {
-        let result = job();
+        let done = timed(job);
         drop(permit);
-        result
+        done
     })
     .await
     .ok()
 }
 
 /// As [`block`], on this thread; another one takes over what else it had to do. Only where the runtime has several.
-async fn block_in_place<T>(permits: &Semaphore, job: Box<dyn FnOnce() -> T + Send>) -> Option<T> {
+async fn block_in_place<T>(permits: &Semaphore, job: Box<dyn FnOnce() -> T + Send>) -> Option<(T, Duration)> {
     let _permit = permits.acquire().await.expect("the semaphore is never closed");
-    tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(job)).ok())
+    tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(|| timed(job))).ok())
+}
+
+fn timed<T>(job: impl FnOnce() -> T) -> (T, Duration) {
+    let begin = Instant::now();
+    (job(), begin.elapsed())
 }
 
 /// The system's own words of an error, for the log.
