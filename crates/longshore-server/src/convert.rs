@@ -44,7 +44,7 @@ pub(crate) enum Opened {
     /// A listing of one file: the entry under the name it was asked by.
     Entry(Box<Entry>),
     Upload(Box<dyn Upload>),
-    /// An upload that has come whole, with all its octets, of which none is written.
+    /// An upload that has come whole, with all its octets, of which none is written. Only a commit follows.
     Whole(Box<dyn Upload>, Vec<u8>),
     /// An upload that a quota or a limit has refused: nobody could ever finish what is there of it.
     Refused(Box<dyn Upload>),
@@ -105,10 +105,6 @@ pub(crate) async fn perform(tenant: &Tenant, pool: &Pool, op: StorageOp, mut ope
             // Whatever comes of it, the transfer's own failure is the answer.
             let (resumable, cause) = match std::mem::take(&mut opened) {
                 Opened::Upload(upload) => abandon(tenant, pool, upload).await,
-                Opened::Whole(mut upload, octets) => match pool.run(upload.write(octets)).await {
-                    Ok(_) => abandon(tenant, pool, upload).await,
-                    Err(error) => (None, for_the_log(&error)),
-                },
                 Opened::Refused(upload) => {
                     let discarded = pool.run(upload.discard()).await;
                     (None, discarded.err().as_ref().and_then(for_the_log))
@@ -264,11 +260,9 @@ async fn attempt(
                 ..UploadRequest::new(path, account.name.clone(), plan)
             };
             // With a quota, what is used may have to be counted first, file by file.
-            let may_be_long = !request.quota.is_none();
-            let opening = backend.open_upload(request);
-            let upload = match may_be_long {
-                true => pool.run(opening).await?,
-                false => pool.run_awaited(&tenant.jobs, opening).await?,
+            let upload = match request.quota.is_none() {
+                true => pool.run_awaited(&tenant.jobs, backend.open_upload(request)).await?,
+                false => pool.run(backend.open_upload(request)).await?,
             };
             let path = upload.path().clone();
             *opened = Opened::Upload(upload);
