@@ -49,6 +49,19 @@ pub(super) fn a_quota_is_exact_to_the_octet(kit: &Kit<'_>) {
         kit.check_usage(100, 1);
         kit.remove("/file");
     }
+    // The same where all octets come with the commit, and nothing is kept of what was refused.
+    let whole = |written: usize, last: usize| {
+        let upload = kit.begin(within(HUNDRED, "/file", UploadPlan::Replace), &vec![1; written]);
+        kit.wait(upload.commit_with(vec![2; last])).map(drop)
+    };
+    for (written, last) in [(0, 100), (60, 40), (100, 0)] {
+        check_error(whole(written, last + 1), ErrorKind::QuotaExceeded);
+        kit.check_usage(0, 0);
+        kit.check_part(OWNER, "/file", None);
+        whole(written, last).expect("it just fits");
+        kit.check_usage(100, 1);
+        kit.remove("/file");
+    }
     // Of a buffer that does not fit, nothing is written.
     let mut upload = kit.begin(within(HUNDRED, "/file", UploadPlan::Replace), &[1; 60]);
     check_error(kit.wait(upload.write(vec![2; 41])), ErrorKind::QuotaExceeded);

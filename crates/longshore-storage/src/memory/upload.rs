@@ -302,6 +302,9 @@ impl Upload for MemoryUpload {
     }
 
     fn commit_with(mut self: Box<Self>, mut last: Vec<u8>) -> Operation<Committed> {
+        if last.is_empty() {
+            return self.commit();
+        }
         Operation::Ready(match self.charge(last.len() as u64) {
             Ok(()) => {
                 self.octets.append(&mut last);
