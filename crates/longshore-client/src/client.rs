@@ -11,9 +11,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use longshore_proto::client::{
-    Answer, Dialogue, Fate, Features, FileForm, ListForm, Loss, Options, Refusal, Reply, Request, StoreStart,
+    Answer, Dialogue, Fate, Features, FileForm, ListForm, Loss, Moment, Options, Refusal, Reply, Request,
+    StoreStart,
 };
 use longshore_proto::command::Secret;
 use longshore_proto::time::UnixTime;
@@ -113,7 +115,7 @@ pub async fn connect(address: SocketAddr, setup: Setup) -> Result<(Client, Conne
         Err(_) => return Err(ConnectError::Silent { address, seconds: patience.as_secs() }),
     };
     let (asks, asked) = mpsc::unbounded_channel();
-    let dialogue = |now| Dialogue::new(options, ends, now);
+    let dialogue = Dialogue::new(options, ends, Moment(Duration::ZERO));
     let ended = Arc::default();
     let connection =
         Connection::new(dialogue, socket, ends.peer.ip(), asked, tls, observer, Arc::clone(&ended));

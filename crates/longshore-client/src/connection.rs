@@ -7,7 +7,6 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use longshore_proto::client::{
     Answer, DataOp, Dialogue, Event, Input, Loss, Moment, OperationId, Output, Refusal, Request, RequestId,
@@ -123,8 +122,9 @@ impl Alarm {
 }
 
 impl Connection {
+    /// A dialogue begins at [`Moment`] zero.
     pub(crate) fn new(
-        dialogue: impl FnOnce(Moment) -> Dialogue,
+        dialogue: Dialogue,
         socket: TcpStream,
         server: IpAddr,
         asks: mpsc::UnboundedReceiver<Ask>,
@@ -134,7 +134,7 @@ impl Connection {
     ) -> Connection {
         let began = Instant::now();
         Connection {
-            dialogue: dialogue(Moment(Duration::ZERO)),
+            dialogue,
             control: Control::new(socket),
             data: DataConnections::new(server),
             asks,
@@ -198,8 +198,9 @@ impl Connection {
                 self.ask(request, Whose::Transfer { ticket, place: Some(place), sender });
             }
             Ask::Abort(ticket) => {
-                let wanted = |waiting: &&Waiting| matches!(&waiting.whose, Whose::Transfer { ticket: its, .. } if *its == ticket);
-                if let Some(waiting) = self.waiting.iter().find(wanted) {
+                let its =
+                    |whose: &Whose| matches!(whose, Whose::Transfer { ticket: its, .. } if *its == ticket);
+                if let Some(waiting) = self.waiting.iter().find(|waiting| its(&waiting.whose)) {
                     self.dialogue.abort(now(self.began), waiting.id);
                 }
             }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
@@ -121,8 +121,7 @@ impl ClientTls {
             ServerName::try_from(name.to_owned()).map_err(|_| ClientTlsError::Name(name.to_owned()))?;
         let mut config = self.config.clone();
         // Of its own: a data connection proves by it that it belongs to this control connection, and to no other.
-        let sessions = ClientSessionMemoryCache::new(CLIENT_SESSIONS);
-        config.resumption = Resumption::store(Arc::new(sessions));
+        config.resumption = Resumption::in_memory_sessions(CLIENT_SESSIONS);
         let refused = Refused::default();
         let judge = Judge::of(&self.judgement, config.crypto_provider(), &refused);
         config.dangerous().set_certificate_verifier(judge);

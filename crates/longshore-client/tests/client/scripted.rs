@@ -35,6 +35,17 @@ impl Control {
         assert_eq!(line.trim_end(), command);
     }
 
+    /// Answers what comes before a transfer, and takes its data connection; then its command is read and marked.
+    async fn begin(&mut self, settings: &[&str], command: &str) -> TcpStream {
+        for setting in settings {
+            self.answer(setting, "200 fine").await;
+        }
+        let listener = self.arrange("229 (|||PORT|)").await;
+        let (data, _) = soon(listener.accept()).await.expect("the client connects");
+        self.answer(command, "150 now").await;
+        data
+    }
+
     /// Arranges a data connection.
     async fn arrange(&mut self, says: &str) -> TcpListener {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("any port will do");
@@ -83,10 +94,7 @@ async fn a_greeting_that_refuses_is_everybodys_answer() {
 async fn a_download_that_is_reset_is_not_whole() {
     let (client, mut control) = logged_in(Options::default()).await;
     let transfer = client.retrieve("f", Memory::default());
-    control.answer("TYPE I", "200 fine").await;
-    let listener = control.arrange("229 (|||PORT|)").await;
-    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
-    control.answer("RETR f", "150 comes").await;
+    let mut data = control.begin(&["TYPE I"], "RETR f").await;
     data.write_all(b"first half").await.expect("it listens");
     data.set_zero_linger().expect("it is open");
     drop(data);
@@ -103,11 +111,7 @@ async fn a_file_that_ends_early_is_not_whole_though_the_server_says_so() {
     let options = Options { mode: ModeChoice::Insist(Mode::Block), ..Options::default() };
     let (client, mut control) = logged_in(options).await;
     let transfer = client.retrieve("f", Memory::default());
-    control.answer("TYPE I", "200 fine").await;
-    control.answer("MODE B", "200 fine").await;
-    let listener = control.arrange("229 (|||PORT|)").await;
-    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
-    control.answer("RETR f", "150 comes").await;
+    let mut data = control.begin(&["TYPE I", "MODE B"], "RETR f").await;
     data.write_all(b"\x40\0\x09four").await.expect("it listens");
     drop(data);
     control.say("250 whole").await;
@@ -122,12 +126,8 @@ async fn a_server_that_falls_silent_is_given_up() {
     let options = Options { stall_timeout: short, ..Options::default() };
     let (client, mut control) = logged_in(options).await;
     let transfer = client.retrieve("f", Memory::default());
-    control.answer("TYPE I", "200 fine").await;
-    let listener = control.arrange("229 (|||PORT|)").await;
-    let (data, _) = soon(listener.accept()).await.expect("the client connects");
-    control.answer("RETR f", "150 comes").await;
+    let mut data = control.begin(&["TYPE I"], "RETR f").await;
     // The client ends it by a reset.
-    let mut data = data;
     let mut rest = Vec::new();
     soon(data.read_to_end(&mut rest)).await.expect_err("a reset");
     control.say("426 gone").await;
@@ -140,10 +140,7 @@ async fn an_upload_ends_in_order_and_the_server_gets_all_of_it() {
     let (client, mut control) = logged_in(Options::default()).await;
     let content = crate::common::octets(3_000_000, 9);
     let transfer = client.store("f", Content::new(content.clone()));
-    control.answer("TYPE I", "200 fine").await;
-    let listener = control.arrange("229 (|||PORT|)").await;
-    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
-    control.answer("STOR f", "150 go").await;
+    let mut data = control.begin(&["TYPE I"], "STOR f").await;
     // What nobody reads: closing over it would reset the connection.
     data.write_all(b"unasked").await.expect("it listens");
     // The final reply comes before the server has read everything.
@@ -158,10 +155,7 @@ async fn an_upload_ends_in_order_and_the_server_gets_all_of_it() {
 async fn the_control_connection_is_lost_while_a_transfer_runs() {
     let (client, mut control) = logged_in(Options::default()).await;
     let transfer = client.retrieve("f", Memory::default());
-    control.answer("TYPE I", "200 fine").await;
-    let listener = control.arrange("229 (|||PORT|)").await;
-    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
-    control.answer("RETR f", "150 comes").await;
+    let mut data = control.begin(&["TYPE I"], "RETR f").await;
     data.write_all(b"half").await.expect("it listens");
     drop(control);
     let failed = soon(transfer).await.expect_err("lost");
@@ -248,10 +242,7 @@ async fn an_idle_connection_says_how_it_was_lost() {
 async fn a_download_is_ended_on_our_side_too() {
     let (client, mut control) = logged_in(Options::default()).await;
     let transfer = client.retrieve("f", Memory::default());
-    control.answer("TYPE I", "200 fine").await;
-    let listener = control.arrange("229 (|||PORT|)").await;
-    let (mut data, _) = soon(listener.accept()).await.expect("the client connects");
-    control.answer("RETR f", "150 comes").await;
+    let mut data = control.begin(&["TYPE I"], "RETR f").await;
     data.write_all(b"all").await.expect("it listens");
     data.shutdown().await.expect("it is open");
     let mut rest = Vec::new();
