@@ -10,6 +10,10 @@ pub const LOG_QUEUE_BYTES: usize = 1 << 20;
 pub const LOG_QUEUE_ORDINARY_BYTES: usize = LOG_QUEUE_BYTES / 4 * 3;
 /// How full the queue may be for traced dialogues to be taken.
 pub const LOG_QUEUE_CHATTER_BYTES: usize = LOG_QUEUE_BYTES / 2;
+/// How full the queue may be before whoever writes it takes no more rest.
+pub const LOG_QUEUE_URGENT_BYTES: usize = 64 * 1024;
+/// How long lines of the log gather before they are written together.
+pub const LOG_REST: Duration = Duration::from_millis(5);
 /// How long the end of the program, or of a log file, waits for the last lines to be written.
 pub const LOG_GRACE: Duration = Duration::from_secs(2);
 /// The mode of new log files; the process's umask is taken from it.
@@ -39,6 +43,7 @@ pub const STATE_DIRECTORY_MODE: u32 = 0o755;
 
 const DAY_SECONDS: u64 = 86_400;
 
+const _: () = assert!(LOG_QUEUE_URGENT_BYTES < LOG_QUEUE_CHATTER_BYTES);
 const _: () = assert!(LOG_QUEUE_CHATTER_BYTES < LOG_QUEUE_ORDINARY_BYTES);
 const _: () = assert!(LOG_QUEUE_ORDINARY_BYTES < LOG_QUEUE_BYTES);
 const _: () = assert!(OWN_CERTIFICATE_LEFT.as_secs() > CERTIFICATE_WARNING.as_secs());

@@ -12,7 +12,8 @@ use longshore_server::{Event, EventKind, Protection, SessionName, Speaker};
 
 /// The time of day in UTC.
 pub(super) fn clock(now: Timestamp) -> String {
-    now.strftime("%H:%M:%SZ").to_string()
+    let second = now.as_second().rem_euclid(24 * 60 * 60);
+    format!("{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// Text that may hold what others wrote.
@@ -23,6 +24,11 @@ pub(super) fn safe(text: &str) -> String {
 /// A name as one word, so that nobody's name says anything beyond it.
 fn word(name: &[u8]) -> String {
     let mut word = String::new();
+    if name.iter().all(|byte| byte.is_ascii_alphanumeric()) {
+        // Nearly all are.
+        word.extend(name.iter().copied().map(char::from));
+        return word;
+    }
     for letter in display(name).to_string().chars() {
         if letter.is_whitespace() {
             let mut buffer = [0; 4];
