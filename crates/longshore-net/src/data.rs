@@ -128,6 +128,17 @@ impl DataSocket {
         self.perform(Interest::WRITABLE, |descriptor| send(descriptor, bytes, SendFlags::NOSIGNAL)).await
     }
 
+    /// As [`DataSocket::write`], for bytes after which the connection is closed at once: the end goes
+    /// out with them, so that the peer is woken once and not twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataSocket::write`].
+    pub async fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
+        self.perform(Interest::WRITABLE, |descriptor| send(descriptor, bytes, flags)).await
+    }
+
     /// Writes all of `bytes`.
     ///
     /// A dropped future has written some prefix of `bytes`, and nobody knows which: what may follow

@@ -13,6 +13,12 @@ pub const CONTROL_BACKLOG: i32 = 1024;
 /// cannot keep the expected peer out while nobody accepts.
 pub const PASSIVE_BACKLOG: i32 = 128;
 
+/// How long a passive port goes on listening when its peer has had its connection, at least; at most twice as long.
+pub const WARM_TIME: Duration = Duration::from_secs(1);
+
+/// Passive ports that listen at once without being reserved.
+pub const WARM_LISTENERS: usize = 32;
+
 /// Connections accepted in one round on one passive port before others get their turn.
 pub const ACCEPT_ROUND: usize = 256;
 

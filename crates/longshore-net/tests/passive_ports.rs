@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 
-use common::{Ports, V6, v4};
-use longshore_net::{PassivePool, PeerRule, PoolError, Reservation, ReserveError};
+use common::{Ports, V6, connect_from, poll_once, taken, try_connect_from, until, v4, within};
+use longshore_net::{PassivePool, PeerRule, PoolError, Reservation, ReserveError, Take, limits};
 use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 
 fn pool(ports: &Ports) -> PassivePool {
@@ -60,6 +60,107 @@ fn a_port_given_back_comes_last() {
     for expected in [third, first, second] {
         assert_eq!(reserve(&pool, v4(1)).port(), expected, "the one just given back comes last");
     }
+}
+
+/// The reservation of a peer that has connected, as it was told to, and is through.
+async fn served(pool: &PassivePool, peer: IpAddr) -> u16 {
+    let mut reservation = reserve(pool, peer);
+    let _client = connect_from(peer, v4(1), reservation.port()).await;
+    drop(taken(&mut reservation).await);
+    reservation.port()
+}
+
+#[tokio::test]
+async fn a_port_whose_peer_is_through_is_next() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    let first = served(&pool, v4(2)).await;
+    assert_eq!(first, ports.nth(0));
+    // It has never ceased to listen. Whoever connects before it is promised anew is closed, and is nobody's connection.
+    let mut early = connect_from(v4(3), v4(1), first).await;
+    let mut reservation = reserve(&pool, v4(3));
+    assert_eq!(reservation.port(), first, "another peer gets it as well");
+    assert!(matches!(reservation.try_take(), Take::NotYet));
+    let mut byte = [0];
+    let end = within(tokio::io::AsyncReadExt::read(&mut early, &mut byte)).await;
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    let own = connect_from(v4(3), v4(1), first).await;
+    let socket = taken(&mut reservation).await;
+    assert_eq!(socket.peer(), own.local_addr().expect("it is connected"));
+    // Several at once have one each, the oldest first.
+    let held: Vec<_> = (0..2).map(|_| reserve(&pool, v4(2))).collect();
+    assert_eq!(held.iter().map(Reservation::port).collect::<Vec<_>>(), [ports.nth(1), ports.nth(2)]);
+    drop(reservation);
+    assert_eq!(reserve(&pool, v4(2)).port(), first);
+    assert_eq!(
+        reserve(&pool, v4(2)).port(),
+        first,
+        "it was not used, and so it was closed: it is the only one left"
+    );
+}
+
+#[tokio::test]
+async fn a_port_whose_peer_may_still_come_is_closed() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    // Nobody has connected.
+    let port = reserve(&pool, v4(2)).port();
+    assert!(try_connect_from(v4(2), v4(1), port).await.is_err());
+    // Two have.
+    let mut reservation = reserve(&pool, v4(2));
+    let port = reservation.port();
+    let _clients = [connect_from(v4(2), v4(1), port).await, connect_from(v4(2), v4(1), port).await];
+    let _socket = taken(&mut reservation).await;
+    until(|| {
+        let _ = reservation.try_take();
+        (reservation.surplus() == 1).then_some(())
+    })
+    .await;
+    drop(reservation);
+    assert!(try_connect_from(v4(2), v4(1), port).await.is_err());
+    // One has, and was not taken.
+    let reservation = reserve(&pool, v4(2));
+    let port = reservation.port();
+    let _client = connect_from(v4(2), v4(1), port).await;
+    drop(reservation);
+    assert!(try_connect_from(v4(2), v4(1), port).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_nobody_wants_again_is_closed() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    let port = served(&pool, v4(2)).await;
+    let address = SocketAddr::new(v4(1), port);
+    drop(std::net::TcpStream::connect(address).expect("it listens still"));
+    tokio::time::sleep(limits::WARM_TIME * 2).await;
+    assert!(poll_once(tokio::task::yield_now()).await.is_pending());
+    until(|| std::net::TcpStream::connect(address).is_err().then_some(())).await;
+    assert_eq!(reserve(&pool, v4(2)).port(), ports.nth(1), "it is the last one again");
+    // The pool can be dropped while some are open.
+    let port = served(&pool, v4(2)).await;
+    drop(pool);
+    assert!(std::net::TcpStream::connect(SocketAddr::new(v4(1), port)).is_err());
+}
+
+#[tokio::test]
+async fn only_so_many_listen_for_nobody() {
+    let most = u16::try_from(limits::WARM_LISTENERS).expect("a port each");
+    let ports = Ports::claim(most + 1);
+    let pool = pool(&ports);
+    let mut held = Vec::new();
+    let mut clients = Vec::new();
+    for _ in ports.range() {
+        let mut reservation = reserve(&pool, v4(2));
+        clients.push(connect_from(v4(2), v4(1), reservation.port()).await);
+        drop(taken(&mut reservation).await);
+        held.push(reservation);
+    }
+    let order: Vec<_> = held.iter().map(Reservation::port).collect();
+    drop(held);
+    let listens = |port: &u16| std::net::TcpStream::connect(SocketAddr::new(v4(1), *port)).is_ok();
+    assert_eq!(order.iter().filter(|port| listens(port)).count(), usize::from(most));
+    assert!(!listens(&order[usize::from(most)]));
 }
 
 #[test]

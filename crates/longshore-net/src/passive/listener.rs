@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, acceptfrom_with, bind, listen, sockopt};
+use rustix::net::{SocketFlags, accept_with, acceptfrom_with, bind, listen, sockopt};
 use tokio::io::Interest;
 
 use super::PeerKey;
@@ -36,6 +36,16 @@ pub(super) enum Opening {
     Open(Listener),
     /// Another socket holds the port, or this process may not have it.
     Busy,
+}
+
+/// Whom a reservation leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    Others,
+    /// Nobody, and its peer may still be about to connect.
+    Nobody,
+    /// Nobody, and its peer has had the one connection that it asked for.
+    NobodyAndThrough,
 }
 
 /// How a round of accepting ended.
@@ -146,14 +156,30 @@ impl Listener {
         result
     }
 
-    /// Removes a reservation and its mailbox; says whether it was the last one.
-    pub(super) fn leave(&self, key: PeerKey) -> bool {
+    /// Removes a reservation and its mailbox.
+    pub(super) fn leave(&self, key: PeerKey) -> Left {
         let mut seats = self.lock();
         let seat = seats.by_peer.remove(&key);
         let last = seats.by_peer.is_empty();
         drop(seats);
-        drop(seat);
-        last
+        match (last, seat.is_some_and(|seat| seat.is_through())) {
+            (false, _) => Left::Others,
+            (true, true) => Left::NobodyAndThrough,
+            (true, false) => Left::Nobody,
+        }
+    }
+
+    /// Closes the connections that came while nobody waited for any; whether all are gone now.
+    pub(super) fn discard_pending(&self) -> bool {
+        for _ in 0..limits::ACCEPT_ROUND {
+            match accept_with(&self.descriptor, SocketFlags::CLOEXEC) {
+                Ok(stranger) => drop(stranger),
+                Err(Errno::AGAIN) => return true,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Accepts what is pending and puts each connection into the mailbox of its reservation, or
@@ -259,6 +285,12 @@ impl Seat {
 
     pub(super) fn has_connection(&self) -> bool {
         self.mailbox.is_some()
+    }
+
+    /// Whether the one connection that was promised has come and was taken, and no other has.
+    fn is_through(&self) -> bool {
+        let single = self.several.is_none() && self.surplus == 0;
+        single && self.served && self.mailbox.is_none()
     }
 
     pub(super) fn is_served(&self) -> bool {

@@ -2,16 +2,19 @@
 //!
 //! Not inside: connections; see [`super::listener`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::io::Errno;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 
-use super::listener::{Listener, Opening};
+use super::listener::{Left, Listener, Opening};
 use super::{LocalAddress, PeerKey, PeerRule, PoolError, Reservation, ReserveError};
+use crate::limits::{WARM_LISTENERS, WARM_TIME};
 
 /// A range of ports for passive data connections. Clones share one pool; it is safe to use from
 /// any number of threads.
@@ -21,6 +24,12 @@ use super::{LocalAddress, PeerKey, PeerRule, PoolError, Reservation, ReserveErro
 /// and late connections of one transfer do not meet the next. Ports on which nobody listens come
 /// before ports that have to be shared. A port that another program holds is passed over and goes
 /// to the end of the order.
+///
+/// A port whose peer has connected once, as it was told to, goes on listening for a moment
+/// ([`WARM_TIME`]) when it is given back, and is handed out before all others: opening a listener
+/// for each of many small files costs more than sending them. Nobody who was sent to that port is
+/// still on its way then, and whoever connects meanwhile is closed before the port is promised
+/// anew. At most [`WARM_LISTENERS`] do so at once.
 ///
 /// Memory grows with the range (about 100 bytes for each port) and the reservations that live.
 #[derive(Debug, Clone)]
@@ -47,6 +56,18 @@ struct Order {
     /// One for each port of the range, in order.
     slots: Vec<Slot>,
     first_port: u16,
+    /// Listeners that nobody has reserved, the oldest first.
+    warm: VecDeque<Warm>,
+    /// Whether a task will close those that stay.
+    swept: bool,
+}
+
+/// A listener that nobody has reserved at the moment. Its slot holds it.
+#[derive(Debug)]
+struct Warm {
+    local: LocalAddress,
+    port: u16,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -84,6 +105,8 @@ impl PassivePool {
             open: BTreeSet::new(),
             slots: turns().map(|(turn, _)| Slot { turn, listeners: Vec::new() }).collect(),
             first_port: *ports.start(),
+            warm: VecDeque::new(),
+            swept: false,
         };
         Ok(Self { shared: Arc::new(Shared { ports, order: Mutex::new(order) }) })
     }
@@ -126,9 +149,12 @@ impl PassivePool {
         let key = peer.key();
         let mut order = self.shared.lock();
         let mut busy = 0;
-        let found = match order.open_fresh(local, &mut busy).map_err(failed)? {
-            Some(fresh) => Some(fresh),
-            None => order.shareable(local, key),
+        let found = match order.take_warm(local) {
+            Some(warm) => Some(warm),
+            None => match order.open_fresh(local, &mut busy).map_err(failed)? {
+                Some(fresh) => Some(fresh),
+                None => order.shareable(local, key),
+            },
         };
         let Some((port, listener)) = found else {
             let reserved = order.slots.iter().filter(|slot| slot.listener(local).is_some()).count();
@@ -147,21 +173,89 @@ impl Shared {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the reservation of `key`; the last one closes the listener. The descriptor is closed
-    /// before the lock is free: otherwise the port would look idle, but binding it would fail.
-    pub(super) fn release(&self, listener: Arc<Listener>, key: PeerKey, local: LocalAddress, port: u16) {
+    /// Ends the reservation of `key`; the last one closes the listener, at once or after a while. The descriptor is
+    /// closed before the lock is free: otherwise the port would look idle, but binding it would fail.
+    pub(super) fn release(
+        self: &Arc<Self>,
+        listener: Arc<Listener>,
+        key: PeerKey,
+        local: LocalAddress,
+        port: u16,
+    ) {
         let mut order = self.lock();
-        if listener.leave(key) {
-            order.slot(port).listeners.retain(|(address, _)| *address != local);
+        match listener.leave(key) {
+            Left::Others => {}
+            Left::NobodyAndThrough if order.warm.len() < WARM_LISTENERS && order.is_swept(self) => {
+                order.warm.push_back(Warm { local, port, since: Instant::now() });
+            }
+            Left::Nobody | Left::NobodyAndThrough => order.slot(port).forget(local),
         }
         drop(listener);
         order.move_to_end(port);
     }
 }
 
+/// Closes the listeners that nobody has reserved for a while, until there are none.
+async fn sweep(pool: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(WARM_TIME).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut order = pool.lock();
+        while order.warm.front().is_some_and(|warm| warm.since.elapsed() >= WARM_TIME) {
+            order.cool();
+        }
+        if order.warm.is_empty() {
+            order.swept = false;
+            return;
+        }
+    }
+}
+
+impl Slot {
+    fn forget(&mut self, local: LocalAddress) {
+        self.listeners.retain(|(address, _)| *address != local);
+    }
+}
+
 impl Order {
     fn slot(&mut self, port: u16) -> &mut Slot {
         &mut self.slots[usize::from(port - self.first_port)]
+    }
+
+    /// A listener at `local` that is open already, and has no connection.
+    fn take_warm(&mut self, local: LocalAddress) -> Option<(u16, Arc<Listener>)> {
+        while let Some(place) = self.warm.iter().position(|warm| warm.local == local) {
+            let Warm { port, .. } = self.warm.remove(place)?;
+            let listener = self.slot(port).listener(local).cloned();
+            match listener {
+                Some(listener) if listener.discard_pending() => return Some((port, listener)),
+                // More come than can be closed, or it does not work any more.
+                _ => {
+                    self.slot(port).forget(local);
+                    self.move_to_end(port);
+                }
+            }
+        }
+        None
+    }
+
+    /// Closes the listener that has waited longest.
+    fn cool(&mut self) {
+        if let Some(Warm { local, port, .. }) = self.warm.pop_front() {
+            self.slot(port).forget(local);
+            self.move_to_end(port);
+        }
+    }
+
+    /// Whether somebody closes what stays open: only where there is a runtime.
+    fn is_swept(&mut self, pool: &Arc<Shared>) -> bool {
+        if !self.swept
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(sweep(Arc::downgrade(pool)));
+            self.swept = true;
+        }
+        self.swept
     }
 
     /// Puts `port` at the end of the order, among idle or open ports as its slot says.
