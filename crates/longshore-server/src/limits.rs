@@ -47,6 +47,10 @@ pub const BLOCKING_JOBS: usize = 64;
 pub const IN_PLACE_LIMIT: Duration = Duration::from_millis(3);
 /// Jobs in a row that were not slow, before the next one runs where its session does.
 pub const IN_PLACE_AFTER_JOBS: usize = 8;
+/// How long such a job may keep its thread before another one is woken to look after what else there is.
+pub const IN_PLACE_TICK: Duration = Duration::from_millis(3);
+/// How long whoever watches over such jobs stays awake behind the last one.
+pub const IN_PLACE_REST: Duration = Duration::from_millis(100);
 /// Passwords that are hashed at once.
 pub const PASSWORD_HASHES: usize = 4;
 /// Bytes read from the control connection at once.
@@ -75,6 +79,8 @@ pub const UPLOAD_BUFFER_FIRST_BYTES: usize = 64 * 1024;
 pub const UPLOAD_BUFFER_BYTES: usize = 512 * 1024;
 /// The buffer of a download that cannot be copied inside the kernel.
 pub const DOWNLOAD_BUFFER_BYTES: usize = 256 * 1024;
+/// Files of so many octets are read and sent with one call each; larger ones are copied inside the kernel.
+pub const WHOLE_MOST_BYTES: usize = 64 * 1024;
 /// Files of so many octets go out in blocks that the kernel copies; smaller ones are read and sent with one call each.
 pub const ZERO_COPY_BLOCKS_LEAST_BYTES: u64 = 128 * 1024;
 /// Octets of a file between two restart markers, in modes that have them.
@@ -87,6 +93,7 @@ pub const MARKERS_AT_ONCE: usize = 64;
 pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 
 const _: () = assert!(PASSWORD_HASHES < BLOCKING_JOBS);
+const _: () = assert!(IN_PLACE_TICK.as_nanos() < IN_PLACE_REST.as_nanos());
 const _: () = assert!(CONTROL_READ_BYTES <= CONTROL_UNSENT_LIMIT_BYTES);
 const _: () = assert!(UPLOAD_BUFFER_FIRST_BYTES <= UPLOAD_BUFFER_BYTES);
 const _: () = assert!(SESSIONS_PER_ADDRESS <= SESSIONS);

@@ -15,7 +15,7 @@ use longshore_accounts::UploadEnd;
 use longshore_path::VirtualPath;
 use longshore_proto::server::{End, TransferJob};
 use longshore_proto::transmission::{Form, Marker, Problem};
-use longshore_proto::verbs::{Direction, Failure};
+use longshore_proto::verbs::Failure;
 use longshore_storage::Operation;
 
 use self::send::Source;
@@ -182,7 +182,8 @@ impl Engine {
             self.link.rest();
             return Some(self.link);
         }
-        let says_so = self.job.direction == Direction::Send || self.link.clear().is_none();
+        // In clear the closing says it.
+        let says_so = self.link.clear().is_none();
         if end == End::Complete && says_so {
             // Whoever is gone, or does not read the last few bytes, has not waited for them.
             let _ = pause(&self.job, &self.hands.cancel, self.link.finish()).await;
