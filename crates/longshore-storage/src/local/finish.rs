@@ -12,6 +12,7 @@ use super::errno::{error, naming_error};
 use super::kept::Unfinished;
 use super::meter::Pass;
 use super::resolve::{Place, Target};
+use super::syncs::Opened;
 use super::upload::{Active, Progress, Stage, finished};
 use super::{PartsPolicy, attributes, growth, kept, text};
 use crate::usage::Claim;
@@ -89,13 +90,13 @@ impl Active {
 
     /// The directory in a form that can be synced, opened before anything is done that a failure would leave half
     /// done. `None` where it may be searched and written to but not read.
-    fn open_directory(&self) -> Result<Option<OwnedFd>> {
+    fn open_directory(&self) -> Result<Option<Opened>> {
         if self.request.durability == Durability::None {
             return Ok(None);
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.place.directory, ".", flags, Mode::empty()) {
-            Ok(directory) => Ok(Some(directory)),
+            Ok(directory) => self.store.syncs.open(directory).map(Some).map_err(error),
             Err(Errno::ACCESS) => Ok(None),
             Err(errno) => Err(error(errno)),
         }
@@ -204,7 +205,8 @@ impl Active {
         if target.place.name == self.place.name { Ok(target) } else { Err(ErrorKind::NotFound.into()) }
     }
 
-    /// Whether anything was synced.
+    /// Whether anything was synced. Not by `sync_file_range`, which would spare ext4 every second commit of its journal:
+    /// it promises nothing of the length and the blocks of the file, and without a journal they would be missing.
     fn sync_contents(&self) -> Result<bool> {
         match self.request.durability {
             Durability::None => return Ok(false),
@@ -215,10 +217,10 @@ impl Active {
         Ok(true)
     }
 
-    fn sync_directory(&self, directory: Option<&OwnedFd>) -> Result<()> {
+    fn sync_directory(&self, directory: Option<&Opened>) -> Result<()> {
         match (self.request.durability, directory) {
             (Durability::None, _) => return Ok(()),
-            (_, Some(directory)) => super::made::sync(directory).map_err(error)?,
+            (_, Some(directory)) => self.store.syncs.sync(directory).map_err(error)?,
             // A directory that cannot be opened for reading cannot be synced alone.
             (_, None) => rustix::fs::syncfs(&self.file).map_err(error)?,
         }

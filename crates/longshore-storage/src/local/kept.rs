@@ -66,6 +66,10 @@ pub(super) fn random() -> u64 {
 }
 
 /// Makes an empty part of this name in `directory`. `EDQUOT`: the quota has no room for it.
+///
+/// Not one without a name (`O_TMPFILE`) that is linked at the commit, though that would be cheaper: other programs that
+/// watch a directory wait for what is moved there or closed after writing, and would never hear of the final name. Nor
+/// could a count or the removal of the directory see it.
 pub(super) fn create(meter: &Meter, claim: &Claim, directory: &OwnedFd, name: Vec<u8>) -> Result<ActivePart> {
     let pass = meter.enter();
     if !pass.reserve(directory, claim, Usage::ONE_FILE) {
