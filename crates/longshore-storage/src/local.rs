@@ -2,7 +2,8 @@
 //!
 //! One descriptor of the root is held; every path is resolved beneath it (`resolve`), and what is then done goes
 //! by descriptors, never by the path again. Uploads are written to hidden parts beside their target (`part`,
-//! `kept`, `upload`) and renamed when they are whole (`finish`). What all files come to is counted once somebody asks
+//! `kept`, `upload`) and renamed when they are whole (`finish`); commits at the same time share what has to be synced
+//! (`syncs`, `made`). What all files come to is counted once somebody asks
 //! (`meter`, `count`, `growth`), by one at a time (`turn`).
 //!
 //! Not in here: the rights of accounts. The operating system's rights of the process are the only ones asked.
@@ -19,6 +20,7 @@ mod meter;
 mod part;
 mod read;
 mod resolve;
+mod syncs;
 mod turn;
 mod upload;
 
@@ -118,6 +120,7 @@ struct Store {
     root: Root,
     options: LocalOptions,
     made: made::Made,
+    syncs: syncs::Syncs,
     meter: meter::Meter,
     turnstile: Arc<Turnstile>,
 }
@@ -131,9 +134,16 @@ impl Local {
     /// `root`; [`ErrorKind::Unsupported`] when `options` ask for [`Resolver::Openat2`] and the kernel has none.
     pub fn open(root: impl AsRef<Path>, options: LocalOptions) -> Result<Local> {
         let root = Root::open(root.as_ref(), options.resolver).map_err(error)?;
-        let (made, meter) = (made::Made::default(), meter::Meter::default());
-        let turnstile = Arc::default();
-        Ok(Local { store: Arc::new(Store { root, options, made, meter, turnstile }) })
+        Ok(Local {
+            store: Arc::new(Store {
+                root,
+                options,
+                made: made::Made::default(),
+                syncs: syncs::Syncs::default(),
+                meter: meter::Meter::default(),
+                turnstile: Arc::default(),
+            }),
+        })
     }
 
     /// A job on the store that has to do with one path.

@@ -80,20 +80,20 @@ pub(super) fn times(modified: Timestamp) -> Timestamps {
     }
 }
 
-/// Gives `file`, which is to replace `old` at `place`, what it can of the old one's owner, group, mode and
-/// extended attributes.
+/// Gives `file`, of this owner and group, what it can of the owner, group, mode and extended attributes of `old`, which
+/// it is to replace at `place`.
 ///
 /// Set-id bits, capabilities and signatures of contents are left out: the kernel drops them when a file is
 /// written to, and whoever may replace a program must not gain its privilege.
 ///
 /// As far as it goes: nothing of this is a reason to fail an upload, and some file systems have none of it.
-pub(super) fn inherit(file: &OwnedFd, place: &Place, old: &Statx) {
-    let Ok(new) = status(file) else { return };
+pub(super) fn inherit(file: &OwnedFd, (owner, group): (u32, u32), place: &Place, old: &Statx) {
     let mut mode = u32::from(old.stx_mode) & 0o777;
-    if (new.stx_uid, new.stx_gid) != (old.stx_uid, old.stx_gid) {
+    if (owner, group) != (old.stx_uid, old.stx_gid) {
+        let is_other_group = group != old.stx_gid;
         let (owner, group) = (Uid::from_raw(old.stx_uid), Gid::from_raw(old.stx_gid));
         if rustix::fs::fchown(file, Some(owner), Some(group)).is_err()
-            && new.stx_gid != old.stx_gid
+            && is_other_group
             && rustix::fs::fchown(file, None, Some(group)).is_err()
         {
             // Another group than before: it gets what everybody gets.

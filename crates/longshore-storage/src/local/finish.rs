@@ -9,9 +9,11 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::errno::{error, naming_error};
+use super::kept::Unfinished;
 use super::meter::Pass;
-use super::resolve::Place;
-use super::upload::{Active, Progress, Stage, look};
+use super::resolve::{Place, Target};
+use super::syncs::Opened;
+use super::upload::{Active, Progress, Stage, finished};
 use super::{PartsPolicy, attributes, growth, kept, text};
 use crate::usage::Claim;
 use crate::{Committed, Durability, ErrorKind, Result, UploadPlan};
@@ -67,11 +69,11 @@ impl Active {
         match std::mem::replace(stage, Stage::Ended) {
             // An empty part is worth nothing, and must not take the place of an older one.
             Stage::Part(part) if discard || *written == 0 || store.options.parts == PartsPolicy::Discard => {
-                kept::discard(&store.meter, claim, place, &part).map_err(error)?;
+                kept::discard(&store.meter, claim, place, &part.name).map_err(error)?;
                 Ok(None)
             }
             Stage::Part(part) => {
-                let active = (&part[..], &self.file);
+                let active = (&part.name[..], &self.file);
                 let kept = kept::keep(&store.meter, claim, place, &self.request.owner, active);
                 Ok(kept.map_err(error)?.then_some(*written))
             }
@@ -88,43 +90,73 @@ impl Active {
 
     /// The directory in a form that can be synced, opened before anything is done that a failure would leave half
     /// done. `None` where it may be searched and written to but not read.
-    fn open_directory(&self) -> Result<Option<OwnedFd>> {
+    fn open_directory(&self) -> Result<Option<Opened>> {
         if self.request.durability == Durability::None {
             return Ok(None);
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.place.directory, ".", flags, Mode::empty()) {
-            Ok(directory) => Ok(Some(directory)),
+            Ok(directory) => self.store.syncs.open(directory).map(Some).map_err(error),
             Err(Errno::ACCESS) => Ok(None),
             Err(errno) => Err(error(errno)),
         }
     }
 
     /// Contents, then name. Whether a file stood there before.
-    fn rename(&self, part: &[u8], claim: &mut Claim) -> Result<bool> {
+    fn rename(&self, part: &Unfinished, claim: &mut Claim) -> Result<bool> {
+        if self.is_new && self.name_new(part, claim)? {
+            return Ok(false);
+        }
         let replace = self.request.overwrite && self.request.plan != UploadPlan::Unique;
-        let old = look(&self.place)?;
+        let Target { place, standing, .. } = self.find()?;
+        let old = finished(standing)?;
         match &old {
             Some(_) if !replace => return Err(ErrorKind::AlreadyExists.into()),
-            Some(old) => attributes::inherit(&self.file, &self.place, old),
-            // Not by the mode at its creation: the program's umask has no say here.
+            Some(old) => attributes::inherit(&self.file, (part.owner, part.group), &place, old),
             None => attributes::set_mode(&self.file, self.new_mode()),
         }
-        self.sync_contents()?;
-        self.check_place()?;
-        let (directory, name) = (&self.place.directory, &self.place.name);
+        // A sync may take long, and the way may have changed meanwhile.
+        let place = if self.sync_contents()? { self.find()?.place } else { place };
+        check_part(part, &place)?;
+        let (directory, name) = (&place.directory, &place.name);
         let mut pass = self.enter_within_quota(claim)?;
         if replace {
             let found = pass.find(directory, name).map_err(error)?;
-            rustix::fs::renameat(directory, part, directory, name).map_err(naming_error)?;
+            rustix::fs::renameat(directory, &part.name, directory, name).map_err(naming_error)?;
             pass.lost(directory, found);
         } else {
-            rename_no_replace((directory, part), (directory, name), false).map_err(naming_error)?;
+            rename_no_replace((directory, &part.name), (directory, name), false).map_err(naming_error)?;
         }
+        self.release(&pass, claim);
+        Ok(old.is_some())
+    }
+
+    /// The same for a name that was free and is so still, in one step that finds out. Whether it was.
+    fn name_new(&self, part: &Unfinished, claim: &mut Claim) -> Result<bool> {
+        // Not by the mode at its creation: the program's umask has no say here.
+        attributes::set_mode(&self.file, self.new_mode());
+        self.sync_contents()?;
+        // A link that has appeared is in the way like any other file.
+        let place = self.store.root.parent(text(&self.request.path)).map_err(error)?;
+        check_part(part, &place)?;
+        let pass = self.enter_within_quota(claim)?;
+        let (from, to) = ((&place.directory, &part.name), (&place.directory, &place.name));
+        match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.release(&pass, claim);
+                Ok(true)
+            }
+            // Taken, or the file system does not know how to look and rename in one.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+            Err(errno) => Err(naming_error(errno)),
+        }
+    }
+
+    /// The part is one no more.
+    fn release(&self, pass: &Pass<'_>, claim: &mut Claim) {
         if !claim.quota.is_none() {
             pass.tally(|tally| tally.release(claim));
         }
-        Ok(old.is_some())
     }
 
     /// Goes through the gate to give the part its name, provided that what is then finished fits in the quota: the file
@@ -150,8 +182,7 @@ impl Active {
     /// For a file that was written to in place: it must still be the one under that name.
     fn finish_in_place(&self) -> Result<()> {
         self.sync_contents()?;
-        self.check_place()?;
-        let standing = look(&self.place)?;
+        let standing = finished(self.find()?.standing)?;
         let own = attributes::status(&self.file).map_err(error)?;
         match standing {
             Some(standing) if attributes::file_id(&standing) == attributes::file_id(&own) => Ok(()),
@@ -160,36 +191,36 @@ impl Active {
         }
     }
 
-    /// The path must still lead to the directory that is held. When somebody has moved that directory, the final
-    /// name would appear where nobody looks for it, outside the root perhaps.
-    fn check_place(&self) -> Result<()> {
+    /// Where the path leads by now.
+    fn find(&self) -> Result<Target> {
         let path = text(&self.request.path);
-        let place = match self.request.plan {
-            UploadPlan::Unique => self.store.root.parent(path),
-            _ => self.store.root.target(path),
+        let target = match self.request.plan {
+            UploadPlan::Unique => {
+                let place = self.store.root.parent(path).map_err(error)?;
+                let standing = attributes::status_of(&place).map_err(error)?;
+                Target { place, standing, is_linked: false }
+            }
+            _ => self.store.root.find(path).map_err(error)?,
+        };
+        if target.place.name == self.place.name { Ok(target) } else { Err(ErrorKind::NotFound.into()) }
+    }
+
+    /// Whether anything was synced. Not by `sync_file_range`, which would spare ext4 every second commit of its journal:
+    /// it promises nothing of the length and the blocks of the file, and without a journal they would be missing.
+    fn sync_contents(&self) -> Result<bool> {
+        match self.request.durability {
+            Durability::None => return Ok(false),
+            Durability::Data => rustix::fs::fdatasync(&self.file),
+            Durability::Full => rustix::fs::fsync(&self.file),
         }
         .map_err(error)?;
-        let now = attributes::status(&place.directory).map_err(error)?;
-        let then = attributes::status(&self.place.directory).map_err(error)?;
-        if attributes::file_id(&now) == attributes::file_id(&then) && place.name == self.place.name {
-            Ok(())
-        } else {
-            Err(ErrorKind::NotFound.into())
-        }
+        Ok(true)
     }
 
-    fn sync_contents(&self) -> Result<()> {
-        match self.request.durability {
-            Durability::None => Ok(()),
-            Durability::Data => rustix::fs::fdatasync(&self.file).map_err(error),
-            Durability::Full => rustix::fs::fsync(&self.file).map_err(error),
-        }
-    }
-
-    fn sync_directory(&self, directory: Option<&OwnedFd>) -> Result<()> {
+    fn sync_directory(&self, directory: Option<&Opened>) -> Result<()> {
         match (self.request.durability, directory) {
             (Durability::None, _) => return Ok(()),
-            (_, Some(directory)) => super::made::sync(directory).map_err(error)?,
+            (_, Some(directory)) => self.store.syncs.sync(directory).map_err(error)?,
             // A directory that cannot be opened for reading cannot be synced alone.
             (_, None) => rustix::fs::syncfs(&self.file).map_err(error)?,
         }
@@ -198,6 +229,14 @@ impl Active {
         }
         Ok(())
     }
+}
+
+/// The path must still lead to the directory that is held. When somebody has moved that directory, the final name would
+/// appear where nobody looks for it, outside the root perhaps. Told by the part itself: a copy of the directory has
+/// another file of that name, with fewer octets perhaps.
+fn check_part(part: &Unfinished, place: &Place) -> Result<()> {
+    let standing = attributes::status_at(&place.directory, &part.name).map_err(error)?;
+    if attributes::file_id(&standing) == part.id { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
 }
 
 /// The last handle or job has let go.

@@ -1,19 +1,21 @@
 //! Parts on the disk: making, taking up again, keeping and sweeping. Their names are made in `part`, what is
 //! written into them in `upload`.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Statx};
 use rustix::io::{Errno, Result};
-use rustix::rand::GetRandomFlags;
 
 use super::meter::{Meter, Pass};
 use super::resolve::Place;
 use super::{attributes, part};
 use crate::limits::{LOCK_ATTEMPTS, PART_EXPIRY, SWEEP_ENTRIES};
 use crate::usage::Claim;
-use crate::{Timestamp, Usage};
+use crate::{FileId, Timestamp, Usage};
 
 /// Nobody but the server needs to read what is not whole; the final mode is set at the commit.
 const PART_MODE: Mode = Mode::from_raw_mode(0o600);
@@ -33,23 +35,41 @@ const LOOK: OFlags = OFlags::RDONLY
 
 /// A part that an upload writes to.
 pub(super) struct ActivePart {
-    pub(super) name: Vec<u8>,
+    pub(super) unfinished: Unfinished,
     pub(super) file: OwnedFd,
     /// Octets in it.
     pub(super) size: u64,
 }
 
-/// Random bits for a name.
-pub(super) fn random() -> u64 {
-    let mut bytes = [0; 8];
-    match rustix::rand::getrandom(&mut bytes[..], GetRandomFlags::empty()) {
-        Ok(8) => u64::from_ne_bytes(bytes),
-        // Names are also made with O_EXCL, so a worse source costs attempts, not safety.
-        _ => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos().into(),
+/// The name of a part that an upload writes to, and what it was when that began.
+pub(super) struct Unfinished {
+    pub(super) name: Vec<u8>,
+    /// Which file it is: nobody else's may be taken for it.
+    pub(super) id: FileId,
+    pub(super) owner: u32,
+    pub(super) group: u32,
+}
+
+impl ActivePart {
+    fn new(name: Vec<u8>, file: OwnedFd, status: &Statx) -> ActivePart {
+        let (id, owner, group) = (attributes::file_id(status), status.stx_uid, status.stx_gid);
+        ActivePart { unfinished: Unfinished { name, id, owner, group }, file, size: status.stx_size }
     }
 }
 
+/// Random bits for a name. The system is asked for some once; names are also made with O_EXCL, so a repetition would
+/// cost an attempt, not safety.
+pub(super) fn random() -> u64 {
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    SEED.hash_one(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Makes an empty part of this name in `directory`. `EDQUOT`: the quota has no room for it.
+///
+/// Not one without a name (`O_TMPFILE`) that is linked at the commit, though that would be cheaper: other programs that
+/// watch a directory wait for what is moved there or closed after writing, and would never hear of the final name. Nor
+/// could a count or the removal of the directory see it.
 pub(super) fn create(meter: &Meter, claim: &Claim, directory: &OwnedFd, name: Vec<u8>) -> Result<ActivePart> {
     let pass = meter.enter();
     if !pass.reserve(directory, claim, Usage::ONE_FILE) {
@@ -59,7 +79,7 @@ pub(super) fn create(meter: &Meter, claim: &Claim, directory: &OwnedFd, name: Ve
     let made = rustix::fs::openat(directory, &name, flags, PART_MODE).and_then(|file| {
         let outcome = mark_live(&file).and_then(|()| attributes::status(&file));
         match outcome {
-            Ok(status) if status.stx_nlink > 0 => Ok(file),
+            Ok(status) if status.stx_nlink > 0 => Ok((file, status)),
             // Another program's count has taken it for an orphan before it was locked.
             Ok(_) => Err(Errno::EXIST),
             Err(errno) => {
@@ -69,7 +89,7 @@ pub(super) fn create(meter: &Meter, claim: &Claim, directory: &OwnedFd, name: Ve
         }
     });
     match made {
-        Ok(file) => Ok(ActivePart { name, file, size: 0 }),
+        Ok((file, status)) => Ok(ActivePart::new(name, file, &status)),
         Err(errno) => {
             pass.remove(directory, Usage::ONE_FILE);
             Err(errno)
@@ -123,7 +143,7 @@ pub(super) fn take(meter: &Meter, place: &Place, owner: &str) -> Result<Option<A
     });
     let taken = match opened {
         Ok((status, file)) if is_own(&status) && !is_expired(attributes::modified(&status)) => {
-            Some(ActivePart { name, file, size: status.stx_size })
+            Some(ActivePart::new(name, file, &status))
         }
         Ok(_) => {
             let _ = pass.unlink(&place.directory, &name);

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_path::VirtualPath;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
-use rustix::io::{Errno, Result};
+use rustix::io::Result;
 
 use super::{Store, attributes, text};
 use crate::FileId;
@@ -18,9 +18,19 @@ pub(super) struct Made(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The path of the directory that holds the name of each. Keyed by identity, since paths change.
-    holders: HashMap<FileId, VirtualPath>,
+    /// Where the name of each is. Keyed by identity, since paths change.
+    holders: HashMap<FileId, Holder>,
+    /// How many were remembered so far.
+    count: u64,
     overflowed: bool,
+}
+
+#[derive(Clone)]
+struct Holder {
+    /// The directory that holds the name.
+    path: VirtualPath,
+    /// Which of all that were remembered this is.
+    number: u64,
 }
 
 impl Made {
@@ -35,15 +45,25 @@ impl Made {
             state.holders.clear();
             state.overflowed = true;
         }
-        state.holders.insert(id, holder);
+        state.count += 1;
+        let number = state.count;
+        state.holders.insert(id, Holder { path: holder, number });
     }
 
     pub(super) fn remove(&self, id: FileId) {
         self.state().holders.remove(&id);
     }
 
-    fn holder(&self, id: FileId) -> Option<VirtualPath> {
+    fn holder(&self, id: FileId) -> Option<Holder> {
         self.state().holders.get(&id).cloned()
+    }
+
+    /// The name that was `holder`'s is synced. If the directory has got another one meanwhile, that is not.
+    fn settle(&self, id: FileId, holder: &Holder) {
+        let mut state = self.state();
+        if state.holders.get(&id).is_some_and(|standing| standing.number == holder.number) {
+            state.holders.remove(&id);
+        }
     }
 }
 
@@ -57,16 +77,17 @@ impl Store {
         }
         let mut id = attributes::file_id(&attributes::status(directory)?);
         while let Some(holder) = self.made.holder(id) {
-            match self.root.open_at(text(&holder), OFlags::RDONLY | OFlags::DIRECTORY) {
-                Ok(holder) => {
-                    sync(&holder)?;
-                    self.made.remove(id);
-                    id = attributes::file_id(&attributes::status(&holder)?);
+            match self.root.open_at(text(&holder.path), OFlags::RDONLY | OFlags::DIRECTORY) {
+                Ok(opened) => {
+                    let opened = self.syncs.open(opened)?;
+                    self.syncs.sync(&opened)?;
+                    self.made.settle(id, &holder);
+                    id = opened.id();
                 }
                 // It may not be read, or was moved by somebody else: everything, then.
                 Err(_) => {
                     rustix::fs::syncfs(file)?;
-                    self.made.remove(id);
+                    self.made.settle(id, &holder);
                     break;
                 }
             }
@@ -75,11 +96,23 @@ impl Store {
     }
 }
 
-/// Syncs the names in a directory.
-pub(super) fn sync(directory: impl AsFd) -> Result<()> {
-    match rustix::fs::fsync(directory) {
-        // File systems that have nothing to sync there say so.
-        Err(Errno::INVAL) => Ok(()),
-        result => result,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_given_during_a_sync_is_still_to_be_synced() {
+        let path = |path: &str| VirtualPath::new(path).expect("a path");
+        let (made, id) = (Made::default(), FileId { device: 1, inode: 2 });
+        made.insert(id, path("/a"));
+        let synced = made.holder(id).expect("it is remembered");
+        // Moved away and back meanwhile.
+        made.insert(id, path("/b"));
+        made.insert(id, path("/a"));
+        made.settle(id, &synced);
+        let standing = made.holder(id).expect("its new name is not on the disk yet");
+        assert_eq!(standing.path, path("/a"));
+        made.settle(id, &standing);
+        assert!(made.holder(id).is_none());
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn kept(name: &[u8], owner: &str) -> Vec<u8> {
 
 /// The name of a running upload. `random` must not repeat in the directory.
 pub(super) fn active(name: &[u8], owner: &str, random: u64) -> Vec<u8> {
-    assemble(name, &key(b"kept", owner.as_bytes(), name), format!("{random:016x}").as_bytes())
+    assemble(name, &key(b"kept", owner.as_bytes(), name), &hexadecimal(&random.to_be_bytes()))
 }
 
 /// The name of a running upload that nobody else can have while it exists, whoever the owner.
@@ -61,21 +61,31 @@ pub(super) fn is_active(name: &[u8]) -> bool {
 
 /// The digest in hexadecimal. It resists collisions, since whoever uploads chooses names and must not find one whose
 /// part falls together with another owner's. The owner's length goes first: no other pair gives the same message.
-fn key(purpose: &[u8], owner: &[u8], name: &[u8]) -> String {
+fn key(purpose: &[u8], owner: &[u8], name: &[u8]) -> Vec<u8> {
     let pieces: [&[u8]; 5] = [purpose, b"\0", &(owner.len() as u64).to_be_bytes(), owner, name];
     let digest = pieces.iter().fold(Sha256::new(), Digest::chain_update).finalize();
-    digest[..KEY_DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&digest[..KEY_DIGITS / 2])
 }
 
-fn assemble(name: &[u8], key: &str, distinction: &[u8]) -> Vec<u8> {
-    let mut part = vec![b'.'];
+/// Not by `format!`, which every small upload would pay for.
+fn hexadecimal(octets: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    octets
+        .iter()
+        .flat_map(|octet| [octet >> 4, octet & 0xF].map(|digit| DIGITS[usize::from(digit)]))
+        .collect()
+}
+
+fn assemble(name: &[u8], key: &[u8], distinction: &[u8]) -> Vec<u8> {
+    let mut part = Vec::with_capacity(LONGEST_BYTES);
+    part.push(b'.');
     part.extend(name.iter().take(SHOWN_BYTES).map(|&byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => byte,
         // A cut character would be refused by file systems that want whole UTF-8.
         _ => b'_',
     }));
     part.push(b'.');
-    part.extend_from_slice(key.as_bytes());
+    part.extend_from_slice(key);
     if !distinction.is_empty() {
         part.push(b'.');
         part.extend_from_slice(distinction);

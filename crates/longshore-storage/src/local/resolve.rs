@@ -7,10 +7,10 @@
 //! A *text* is a path relative to the root as a link may write it: with `..`, `.` and empty components.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::{Errno, Result};
 
-use super::Resolver;
+use super::{Resolver, attributes};
 use crate::limits::{KERNEL_ATTEMPTS, LINK_LIMIT, RESOLVE_ATTEMPTS, WALK_LIMIT_STEPS};
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
@@ -47,6 +47,15 @@ impl Place {
     }
 }
 
+/// Where a path leads in the end.
+pub(super) struct Target {
+    pub(super) place: Place,
+    /// What stands there, if anything: never a link, and not looked at where the place is the directory itself.
+    pub(super) standing: Option<Statx>,
+    /// Whether the last component was a link.
+    pub(super) is_linked: bool,
+}
+
 impl Root {
     pub(super) fn open(path: &std::path::Path, resolver: Resolver) -> Result<Root> {
         let descriptor = rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())?;
@@ -78,7 +87,7 @@ impl Root {
         self.undisturbed(|attempt| match attempt.strategy {
             Strategy::Openat2 { .. } => self.openat2(text, flags, BENEATH),
             Strategy::Walk => {
-                let place = self.target_once(text, attempt)?;
+                let place = self.find_once(text, attempt)?.place;
                 let descriptor = match rustix::fs::openat(
                     &place.directory,
                     &place.name,
@@ -131,7 +140,12 @@ impl Root {
     /// Where `text` leads in the end: links in the last component are followed, also when the file that they
     /// name does not exist.
     pub(super) fn target(&self, text: &[u8]) -> Result<Place> {
-        self.undisturbed(|attempt| self.target_once(text, attempt))
+        self.find(text).map(|target| target.place)
+    }
+
+    /// The same, and what stands there: learned on the way.
+    pub(super) fn find(&self, text: &[u8]) -> Result<Target> {
+        self.undisturbed(|attempt| self.find_once(text, attempt))
     }
 
     /// Begins again while a concurrent rename disturbs. Whoever renames without end gets `EAGAIN`, not the processor.
@@ -157,19 +171,27 @@ impl Root {
         Ok(Place { directory: self.directory_once(directory, attempt)?, name: name.to_vec() })
     }
 
-    fn target_once(&self, text: &[u8], attempt: &mut Attempt) -> Result<Place> {
+    fn find_once(&self, text: &[u8], attempt: &mut Attempt) -> Result<Target> {
         let mut text = text.to_vec();
+        let mut is_linked = false;
         loop {
             let place = self.parent_once(&text, attempt)?;
             if place.is_directory_itself() {
-                return Ok(place);
+                return Ok(Target { place, standing: None, is_linked });
+            }
+            // Not by reading a link first: most names are none, and what stands there is wanted anyway.
+            let standing = attributes::status_of(&place)?;
+            if !standing.as_ref().is_some_and(|status| attributes::file_type(status) == FileType::Symlink) {
+                return Ok(Target { place, standing, is_linked });
             }
             let link = match rustix::fs::readlinkat(&place.directory, &place.name, Vec::new()) {
                 Ok(link) => link.into_bytes(),
-                Err(Errno::INVAL | Errno::NOENT) => return Ok(place),
+                // It was a link a moment ago.
+                Err(Errno::INVAL | Errno::NOENT) => return Err(Errno::AGAIN),
                 Err(errno) => return Err(errno),
             };
             attempt.follow(&link)?;
+            is_linked = true;
             text.truncate(text.len() - place.name.len());
             text.extend_from_slice(&link);
         }

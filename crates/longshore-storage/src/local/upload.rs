@@ -11,8 +11,8 @@ use longshore_path::VirtualPath;
 
 use super::errno::error;
 use super::growth::{self, Growing};
-use super::kept::{self, ActivePart};
-use super::resolve::Place;
+use super::kept::{self, ActivePart, Unfinished};
+use super::resolve::{Place, Target};
 use super::{InPlace, Store, attributes, part, text};
 use crate::limits::{COPY_BUFFER_BYTES, COPY_STEP_BYTES, OPEN_ATTEMPTS, UNIQUE_ATTEMPTS};
 use crate::unique::unique_name;
@@ -35,6 +35,8 @@ pub(super) struct Active {
     pub(super) request: UploadRequest,
     /// The final name, and the directory it is in: held open, so nobody can slip in another one.
     pub(super) place: Place,
+    /// Whether the name was free, and no link led to it: as a rule it still is at the end.
+    pub(super) is_new: bool,
     pub(super) file: OwnedFd,
     pub(super) progress: Mutex<Progress>,
 }
@@ -48,8 +50,8 @@ pub(super) struct Progress {
 }
 
 pub(super) enum Stage {
-    /// Written to a part of this name.
-    Part(Vec<u8>),
+    /// Written to this part.
+    Part(Unfinished),
     /// Written behind the end of the finished file, which had this length.
     Append(u64),
     /// Written over the finished file, because its directory refuses parts. `cut` says whether its old contents
@@ -69,7 +71,7 @@ struct Start {
 
 impl Start {
     fn part(part: ActivePart, claim: Claim) -> Start {
-        Start { file: part.file, position: part.size, stage: Stage::Part(part.name), claim }
+        Start { file: part.file, position: part.size, stage: Stage::Part(part.unfinished), claim }
     }
 }
 
@@ -94,10 +96,10 @@ fn open_once(store: Arc<Store>, mut request: UploadRequest) -> Result<Box<dyn Up
     super::check_new_name(&request.path)?;
     if request.plan == UploadPlan::Unique {
         let (place, start) = reserve(&store, &mut request)?;
-        return Ok(begin(store, request, place, start));
+        return Ok(begin(store, request, place, true, start));
     }
     for _ in 0..OPEN_ATTEMPTS {
-        let place = store.root.target(text(&request.path)).map_err(error)?;
+        let Target { place, standing, is_linked } = store.root.find(text(&request.path)).map_err(error)?;
         if place.is_directory_itself() {
             return Err(ErrorKind::IsADirectory.into());
         }
@@ -105,18 +107,24 @@ fn open_once(store: Arc<Store>, mut request: UploadRequest) -> Result<Box<dyn Up
         if part::is_reserved(&place.name) {
             return Err(ErrorKind::NameNotAllowed.into());
         }
-        let old = look(&place)?;
+        let old = finished(standing)?;
         if old.is_some() && !request.overwrite {
             return Err(ErrorKind::AlreadyExists.into());
         }
         if let Some(start) = start(&store, &request, &place, old.as_ref())? {
-            return Ok(begin(store, request, place, start));
+            return Ok(begin(store, request, place, old.is_none() && !is_linked, start));
         }
     }
     Err(ErrorKind::Busy.into())
 }
 
-fn begin(store: Arc<Store>, request: UploadRequest, place: Place, mut start: Start) -> Box<dyn Upload> {
+fn begin(
+    store: Arc<Store>,
+    request: UploadRequest,
+    place: Place,
+    is_new: bool,
+    mut start: Start,
+) -> Box<dyn Upload> {
     if !request.quota.is_none() && matches!(start.stage, Stage::Part(_)) {
         let part = Usage::of_file(start.position);
         store.meter.enter().tally(|tally| tally.spare(&mut start.claim, part));
@@ -125,13 +133,24 @@ fn begin(store: Arc<Store>, request: UploadRequest, place: Place, mut start: Sta
     Box::new(LocalUpload {
         path: request.path.clone(),
         next: start.position,
-        active: Arc::new(Active { store, request, place, file: start.file, progress: Mutex::new(progress) }),
+        active: Arc::new(Active {
+            store,
+            request,
+            place,
+            is_new,
+            file: start.file,
+            progress: Mutex::new(progress),
+        }),
     })
 }
 
 /// The finished file that stands at the place.
-pub(super) fn look(place: &Place) -> Result<Option<Statx>> {
-    let status = attributes::status_of(place).map_err(error)?;
+fn look(place: &Place) -> Result<Option<Statx>> {
+    finished(attributes::status_of(place).map_err(error)?)
+}
+
+/// What stands at a place, provided that it is a file.
+pub(super) fn finished(status: Option<Statx>) -> Result<Option<Statx>> {
     match status.as_ref().map(attributes::file_type) {
         None | Some(FileType::RegularFile) => Ok(status),
         Some(FileType::Directory) => Err(ErrorKind::IsADirectory.into()),
@@ -271,7 +290,8 @@ fn continue_at(
         Err(failure) => {
             // As if it had never been taken, so no quota is asked; the error at hand says more than one from here.
             claim.quota = Quota::NONE;
-            let _ = kept::keep(&store.meter, &mut claim, place, &request.owner, (&part.name, &part.file));
+            let active = (&part.unfinished.name[..], &part.file);
+            let _ = kept::keep(&store.meter, &mut claim, place, &request.owner, active);
             Err(failure)
         }
     }
@@ -282,7 +302,7 @@ fn copy_front(store: &Store, request: &UploadRequest, place: &Place, length: u64
     check_length(request, length)?;
     let old = look(place)?;
     let Some(mut start) = open_new(store, request, place, old.as_ref(), length)? else { return Ok(None) };
-    let Stage::Part(name) = &start.stage else { return Ok(Some(start)) };
+    let Stage::Part(Unfinished { name, .. }) = &start.stage else { return Ok(Some(start)) };
     let growing = Growing { store, request, place, file: &start.file, in_place: false };
     match copy(&growing, &mut start.claim, length) {
         Ok(Ok(copied)) if copied == length => {
@@ -405,7 +425,7 @@ fn reserve(store: &Store, request: &mut UploadRequest) -> Result<(Place, Start)>
         };
         // Another upload may have committed just before the reservation stood.
         if attributes::status_of(&place).map_err(error)?.is_some() {
-            let _ = store.meter.enter_alone().unlink(&place.directory, &part.name);
+            let _ = store.meter.enter_alone().unlink(&place.directory, &part.unfinished.name);
             continue;
         }
         request.path = parent.join(&place.name).map_err(|_| ErrorKind::NameNotAllowed)?;
