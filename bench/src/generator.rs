@@ -9,7 +9,7 @@ mod data;
 mod tls;
 mod work;
 
-pub(crate) use control::Target;
+pub(crate) use control::{Control, Target};
 pub(crate) use data::Taken;
 pub(crate) use tls::Authority;
 pub(crate) use work::{Files, Outcome, Task, Work, hold, run};

@@ -7,6 +7,9 @@
 //! `small-files [--files 2000] [--bytes 4096] [--rounds 3] [--rtt-ms 50] [--mbit 1000] [--no-lftp]`: many small files over
 //! distance and on the loopback, by our client through one control and one data connection, and by lftp with ten.
 //!
+//! `system-calls [--record]`: how many system calls one download, upload, login or listing costs, held against
+//! `bench/system-calls.txt`; `cargo xtask system-calls` builds what it needs. The one of these that fails, for it counts.
+//!
 //! `limit …` is the do-nothing server, as the comparison starts it.
 //!
 //! Not inside: tests. Nothing here fails because something was slow.
@@ -29,6 +32,7 @@ mod rows;
 mod secure;
 mod sheet;
 mod small_files;
+mod system_calls;
 mod table;
 
 use std::process::ExitCode;
@@ -38,10 +42,11 @@ fn main() -> ExitCode {
     let outcome = match arguments.next_if(|first| !first.starts_with("--")).as_deref() {
         None => compare::Options::read(arguments).and_then(|options| compare::run(&options)),
         Some("small-files") => small_files::Request::read(arguments).and_then(small_files::run),
+        Some("system-calls") => system_calls::run(&arguments.collect::<Vec<_>>()),
         Some("limit") => limit::run(&arguments.collect::<Vec<_>>()),
-        Some(other) => {
-            Err(format!("{other:?} is no benchmark; there is small-files, and the comparison without a name"))
-        }
+        Some(other) => Err(format!(
+            "{other:?} is no benchmark; there are small-files, system-calls, and the comparison without a name"
+        )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -257,11 +257,25 @@ pub(crate) const MORE_ROWS: &[Row] = &[
         Held { sessions: 10_000, secured: false },
     ),
     row(
+        "memory-19k",
+        "memory per idle session, 19,000 held",
+        KibibytesPerSession,
+        AtMost(3.5),
+        Held { sessions: 19_000, secured: false },
+    ),
+    row(
         "tls-memory",
         "memory per idle TLS session, 1,000 held",
         KibibytesPerSession,
         AtMost(24.0),
         Held { sessions: 1000, secured: true },
+    ),
+    row(
+        "tls-memory-10k",
+        "memory per idle TLS session, 10,000 held",
+        KibibytesPerSession,
+        AtMost(24.0),
+        Held { sessions: 10_000, secured: true },
     ),
     row(
         "tls-distance",

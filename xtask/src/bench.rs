@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::process::{cargo, run as run_command};
+use crate::process::{cargo, run as run_command, target};
 
 /// Builds the server and the benchmarks, and runs the one that the arguments name, or the comparison with peers.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
@@ -15,9 +15,4 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     run_command(cargo(root).args(["build", "--locked", "--release"]).args(packages))?;
     let program = target(root).join("release").join("longshore-bench");
     run_command(Command::new(program).args(arguments).current_dir(root))
-}
-
-/// Where cargo builds.
-fn target(root: &Path) -> std::path::PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |path| root.join(path))
 }

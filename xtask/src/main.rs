@@ -18,6 +18,7 @@ mod mutations;
 mod peers;
 mod process;
 mod suite;
+mod system_calls;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -29,8 +30,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [--no-install]   everything: peers, format, lints, docs, borders, licences, tidy, tests, mutations,
-                        foreign clients
+  test [--no-install]   everything: peers, format, lints, docs, borders, licences, tidy, tests, system
+                        calls, mutations, foreign clients
   peers [--no-install]  the foreign programs that the tests need; installs what is missing where it may
   borders               no crate depends on what its border forbids
   licences              every dependency has a licence that deny.toml allows
@@ -38,6 +39,9 @@ usage: cargo xtask <command>
   mutations [name…]     slips made on purpose in the protocol crate, each of which a test must notice
   interop [--fix]       foreign clients against the server: prints the tables of results, which docs/interop.md
                         must have; --fix writes them into it
+  system-calls [--record]
+                        how many system calls a transfer, login and listing cost, by strace, held against
+                        bench/system-calls.txt; --record writes new bounds into it
   bench [options]       longshore beside vsftpd, ProFTPD, Pure-FTPd, pyftpdlib, unFTP and the practical limit; writes
                         docs/benchmarks.md; options are in bench/src/main.rs
   bench small-files [options]
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         ["fuzz", ref words @ ..] => {
             fuzz::Options::parse(words).and_then(|options| fuzz::run(&root, &options))
         }
+        ["system-calls", ref arguments @ ..] => system_calls::run(&root, arguments),
         ["interop", "--fix"] => interop::run(&root, interop::Mode::Fix),
         ["bench", ref arguments @ ..] => bench::run(&root, arguments),
         ["help" | "--help" | "-h"] => {

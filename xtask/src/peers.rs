@@ -49,7 +49,7 @@ const PEERS: &[Peer] = &[
     program("node", "nodejs", "transfers by basic-ftp"),
     program("npm", "npm", "the installation of basic-ftp"),
     program("openssl", "openssl", "certificates of test servers, transfers by s_client"),
-    program("strace", "strace", "the order of write, sync, rename and 226"),
+    program("strace", "strace", "the order of write, sync, rename and 226; system calls"),
     program("ss", "iproute2", "the sockets that a session leaves behind"),
     program("nft", "nftables", "the example behind NAT"),
     program("diff", "diffutils", "the comparison of mirrored trees"),

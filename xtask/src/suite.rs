@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::peers::Install;
 use crate::process::{cargo, run as run_command};
-use crate::{Result, borders, fuzz, interop, licences, mutations, peers, tidy};
+use crate::{Result, borders, fuzz, interop, licences, mutations, peers, system_calls, tidy};
 
 struct Step {
     name: &'static str,
@@ -57,6 +57,7 @@ const STEPS: &[Step] = &[
             environment: &[(REQUIRE_PEERS, "1")],
         },
     },
+    Step { name: "system-calls", action: Action::Own(|root| system_calls::run(root, &[])) },
     Step { name: "mutations", action: Action::Own(|root| mutations::run(root, &[])) },
     Step { name: "fuzz", action: Action::Installing(fuzz::run_in_suite) },
     Step { name: "interop", action: Action::Own(|root| interop::run(root, interop::Mode::Check)) },

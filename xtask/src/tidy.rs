@@ -5,6 +5,7 @@ mod documents;
 mod marked;
 mod modules;
 mod sources;
+mod system_calls;
 mod tables;
 
 use std::fs;
@@ -17,7 +18,7 @@ use crate::Result;
 pub(crate) enum Mode {
     /// Only compare.
     Check,
-    /// Write the tables of ARCHITECTURE.md anew, then check the rest.
+    /// Write the tables of ARCHITECTURE.md and those of system calls anew, then check the rest.
     Fix,
 }
 
@@ -54,6 +55,7 @@ pub(crate) fn check(root: &Path, mode: Mode) -> Result<()> {
     let mut complaints = Vec::new();
     let mut warnings = Vec::new();
     complaints.extend(tables::check(root, &files, mode)?);
+    complaints.extend(system_calls::check(root, &files, mode)?);
     sources::check(root, &files, &mut complaints, &mut warnings);
     complaints.extend(modules::check(&files));
     complaints.extend(documents::check(root, &files)?);

@@ -131,6 +131,15 @@ impl Control {
         }
     }
 
+    /// Waits until the server has closed, without another word.
+    pub(crate) fn expect_end(&mut self) -> Result<(), String> {
+        match self.reply() {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(format!("the end: {error}")),
+            Ok(code) => Err(format!("the end: another reply came, {code}")),
+        }
+    }
+
     /// Asks for a passive port of the server. `None` where it has none at the moment.
     pub(crate) fn passive(&mut self) -> Result<Option<SocketAddr>, String> {
         self.send(b"EPSV\r\n")?;

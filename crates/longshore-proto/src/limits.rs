@@ -3,7 +3,8 @@
 
 /// The longest command line in bytes, without its end.
 pub const LINE_LIMIT_BYTES: usize = 4096;
-/// What the line buffer of an idle session may keep allocated, in bytes.
+/// What the line buffer may keep allocated for a part of a line, beyond twice its length, in bytes; for nothing it keeps
+/// nothing.
 pub const LINE_BUFFER_KEPT_BYTES: usize = 1024;
 /// Commands that may wait behind the running one before the server stops reading.
 pub const WAITING_LIMIT_COMMANDS: usize = 4096;

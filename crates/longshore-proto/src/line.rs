@@ -141,18 +141,17 @@ impl Buffer {
         self.bytes.len() - self.start
     }
 
-    /// Gives back the memory beyond 1 KiB and beyond twice the bytes that wait. For a driver that is about to
-    /// wait without having taken every line; [`next_line`](Buffer::next_line) does it by itself at the end.
+    /// Gives back all memory where nothing waits, else what is beyond 1 KiB and beyond twice the bytes that wait. For a
+    /// driver that is about to wait without having taken every line; [`next_line`](Buffer::next_line) does it by itself
+    /// at the end.
     pub fn shrink(&mut self) {
         self.move_to_front();
-        // A vector that has just grown has at most twice what it holds. Shrinking that again would mean a
-        // copy for each arrival.
-        if self.bytes.capacity() > LINE_BUFFER_KEPT_BYTES.max(2 * self.bytes.len()) {
-            if self.bytes.is_empty() {
-                self.bytes = Vec::new();
-            } else {
-                self.bytes.shrink_to(LINE_BUFFER_KEPT_BYTES);
-            }
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        } else if self.bytes.capacity() > LINE_BUFFER_KEPT_BYTES.max(2 * self.bytes.len()) {
+            // A vector that has just grown has at most twice what it holds. Shrinking that again would mean a copy for
+            // each arrival.
+            self.bytes.shrink_to(LINE_BUFFER_KEPT_BYTES);
         }
     }
 
@@ -406,6 +405,8 @@ mod tests {
         buffer.extend(b"\r\n");
         assert_eq!(buffer.next_line(), Some(Line::Command(b"A")));
         assert!(buffer.is_empty());
+        assert_eq!(buffer.next_line(), None);
+        assert_eq!(buffer.bytes.capacity(), 0, "a session that waits keeps no buffer, however small");
     }
 
     #[test]

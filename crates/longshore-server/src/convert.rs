@@ -24,7 +24,8 @@ use crate::work::{self, Pool};
 
 /// Somebody who is logged in, with the files that account sees.
 pub(crate) struct Tenant {
-    pub(crate) account: Account,
+    /// Shared with other sessions of the account.
+    pub(crate) account: Arc<Account>,
     /// Its place among the sessions of the account.
     pub(crate) crew: CrewSeat,
     pub(crate) pace: Pace,

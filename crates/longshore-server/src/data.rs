@@ -34,12 +34,18 @@ impl Cancel {
 /// What the session holds for its next or running transfer.
 pub(crate) struct DataConnection {
     pool: PassivePool,
-    local: SocketAddr,
     peer: PeerRule,
-    reservation: Option<Reservation>,
-    standing: Option<DataSocket>,
+    /// Boxed, as most of the time nothing is arranged.
+    passive: Option<Box<Passive>>,
     /// The connection of the transfer before, which stays.
     kept: Option<Box<Link>>,
+}
+
+/// A passive port of ours.
+pub(crate) struct Passive {
+    reservation: Reservation,
+    /// Who has come there already.
+    standing: Option<DataSocket>,
 }
 
 /// Who may connect to a passive port before it is known who is the client.
@@ -70,33 +76,35 @@ impl From<ConnectFailure> for Attempt {
 pub(crate) type Connecting = Pin<Box<dyn Future<Output = Attempt> + Send>>;
 
 impl DataConnection {
-    pub(crate) fn new(pool: PassivePool, local: SocketAddr, peer: PeerRule) -> DataConnection {
-        DataConnection { pool, local, peer, reservation: None, standing: None, kept: None }
+    pub(crate) fn new(pool: PassivePool, peer: PeerRule) -> DataConnection {
+        DataConnection { pool, peer, passive: None, kept: None }
     }
 
-    /// Ends an older reservation, then makes a new one for those who may come near.
-    pub(crate) fn reserve(&mut self, near: Near) -> Result<u16, ReserveError> {
+    /// Ends an older reservation, then makes a new one for those who may come near. `local` is our end of the control
+    /// connection.
+    pub(crate) fn reserve(&mut self, local: SocketAddr, near: Near) -> Result<u16, ReserveError> {
         self.release();
         let peer = if near.anyone { PeerRule::Anyone } else { self.peer };
-        let mut reservation = self.pool.reserve_beside(self.local, peer)?;
+        let mut reservation = self.pool.reserve_beside(local, peer)?;
         if near.several {
             reservation.admit_several(HANDSHAKES_AT_ONCE);
         }
         let port = reservation.port();
-        self.reservation = Some(reservation);
+        self.passive = Some(Box::new(Passive { reservation, standing: None }));
         Ok(port)
     }
 
     /// Ends what is arranged. A client that has connected already is let go in order: a reset might take from it the
     /// reply that says why.
     pub(crate) fn release(&mut self) {
-        if let Some(mut reservation) = self.reservation.take()
-            && let Take::Connected(socket) = reservation.try_take()
-        {
-            socket.discard_in_background();
-        }
-        if let Some(socket) = self.standing.take() {
-            socket.discard_in_background();
+        if let Some(passive) = self.passive.take() {
+            let Passive { mut reservation, standing } = *passive;
+            if let Take::Connected(socket) = reservation.try_take() {
+                socket.discard_in_background();
+            }
+            if let Some(socket) = standing {
+                socket.discard_in_background();
+            }
         }
         if let Some(link) = self.kept.take() {
             link.let_go();
@@ -114,17 +122,19 @@ impl DataConnection {
         if let Some(link) = &mut self.kept {
             return if link.is_dead() { DataEvent::NotYet } else { DataEvent::Standing };
         }
-        if self.standing.as_ref().is_some_and(DataSocket::is_dead) {
-            self.standing = None;
-            self.reservation.iter_mut().for_each(Reservation::take_another);
+        let Some(Passive { reservation, standing }) = self.passive.as_deref_mut() else {
+            return DataEvent::NotYet;
+        };
+        if standing.as_ref().is_some_and(DataSocket::is_dead) {
+            *standing = None;
+            reservation.take_another();
         }
-        if self.standing.is_none()
-            && let Some(reservation) = &mut self.reservation
+        if standing.is_none()
             && let Take::Connected(socket) = reservation.try_take()
         {
-            self.standing = Some(socket);
+            *standing = Some(socket);
         }
-        match &self.standing {
+        match standing {
             Some(socket) if is_own(socket, self.peer) => DataEvent::Standing,
             _ => DataEvent::NotYet,
         }
@@ -133,6 +143,7 @@ impl DataConnection {
     /// The connection that was kept or stands, else the way to one. `terms` are those of protected ones.
     pub(crate) fn establish(
         &mut self,
+        local: SocketAddr,
         channel: Channel,
         terms: Option<Terms>,
         cancel: Cancel,
@@ -140,17 +151,17 @@ impl DataConnection {
         if let Some(link) = self.kept.take() {
             return Ok(*link);
         }
-        let (local, own) = (self.local, self.peer);
-        let source = match (channel.route, self.reservation.take(), self.standing.take()) {
-            (Route::Active { to }, ..) => Source::Active { local, to },
-            (Route::Passive { .. }, Some(reservation), standing) => Source::Passive { reservation, standing },
+        let own = self.peer;
+        let source = match (channel.route, self.passive.take()) {
+            (Route::Active { to }, _) => Source::Active { local, to },
+            (Route::Passive { .. }, Some(passive)) => Source::Passive(*passive),
             // The session asks for a passive connection only while a port is reserved.
-            (Route::Passive { .. }, None, _) => {
+            (Route::Passive { .. }, None) => {
                 return Err(Box::pin(async { ConnectFailure::Cancelled { strangers: 0 }.into() }));
             }
         };
         match (channel.protection, terms, source) {
-            (Protection::Clear, _, Source::Passive { reservation, standing: Some(socket) })
+            (Protection::Clear, _, Source::Passive(Passive { reservation, standing: Some(socket) }))
                 if is_own(&socket, own) =>
             {
                 drop(reservation);
@@ -178,7 +189,7 @@ pub(crate) fn is_own(socket: &DataSocket, rule: PeerRule) -> bool {
 
 /// Where connections come from.
 pub(crate) enum Source {
-    Passive { reservation: Reservation, standing: Option<DataSocket> },
+    Passive(Passive),
     Active { local: SocketAddr, to: SocketAddr },
 }
 
@@ -186,11 +197,11 @@ impl Source {
     /// The next connection. There is one only where we connect: ask once. Cancel-safe while passive.
     pub(crate) async fn next(&mut self) -> Result<DataSocket, ConnectFailure> {
         match self {
-            Source::Passive { standing: standing @ Some(_), reservation } => {
+            Source::Passive(Passive { standing: standing @ Some(_), reservation }) => {
                 reservation.take_another();
                 Ok(standing.take().expect("just matched"))
             }
-            Source::Passive { reservation, .. } => loop {
+            Source::Passive(Passive { reservation, .. }) => loop {
                 match reservation.take().await {
                     Ok(socket) => {
                         reservation.take_another();
@@ -213,13 +224,13 @@ impl Source {
     /// Connections that were closed because their addresses were wrong.
     pub(crate) fn strangers(&self) -> u32 {
         match self {
-            Source::Passive { reservation, .. } => reservation.strangers(),
+            Source::Passive(passive) => passive.reservation.strangers(),
             Source::Active { .. } => 0,
         }
     }
 
     pub(crate) fn is_passive(&self) -> bool {
-        matches!(self, Source::Passive { .. })
+        matches!(self, Source::Passive(_))
     }
 }
 

@@ -23,6 +23,7 @@ use longshore_proto::server::{
 };
 use longshore_proto::verbs::Verb;
 use tokio::net::TcpStream;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
 
 use crate::convert::{self, Opened, Performed, Tenant};
@@ -41,7 +42,6 @@ mod shield;
 mod waiting;
 
 use shield::Shield;
-use waiting::beyond;
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
@@ -52,7 +52,6 @@ pub(crate) struct Driver {
     active: Arc<Active>,
     number: u64,
     stream: Arc<TcpStream>,
-    connection: Connection,
     started: Instant,
     session: Session,
     shield: Shield,
@@ -80,9 +79,10 @@ struct Transfer {
     running: Pending<(OperationId, Arrived)>,
     /// The operation that moves bytes.
     moving: OperationId,
-    cancel: Cancel,
-    moved: Arc<AtomicU64>,
-    markers: Markers,
+    // These are there while something runs: a session that waits holds none of them.
+    cancel: Option<Cancel>,
+    moved: Option<Arc<AtomicU64>>,
+    markers: Option<Markers>,
     cause: Option<String>,
 }
 
@@ -100,8 +100,10 @@ enum Done {
 
 /// The state of reading from the control connection.
 struct Reading {
-    /// Ready when the server comes nearer to its end.
-    shutdown: Pending<Phase>,
+    /// How far from its end the server was when the session was told of it last.
+    phase: Phase,
+    /// Ready when that may have changed.
+    nearer: Option<Pin<Box<OwnedNotified>>>,
     /// What USER said last, while somebody's dialogue is traced.
     named: Option<Vec<u8>>,
     ended: bool,
@@ -140,11 +142,10 @@ impl Driver {
         connection: Connection,
         options: ListenerOptions,
     ) -> Driver {
-        let shutdown = Some(beyond(&shared, Phase::Serving));
         let policy = active.policy_for(&connection, &options);
         let peer_rule =
             if policy.foreign_addresses { PeerRule::Anyone } else { PeerRule::Exactly(connection.peer.ip()) };
-        let data = DataConnection::new(active.passive.clone(), connection.local, peer_rule);
+        let data = DataConnection::new(active.passive.clone(), peer_rule);
         Driver {
             session: Session::new(policy, connection, Moment::default()),
             shield: Shield::new(options, active.config.tls_rules()),
@@ -152,7 +153,6 @@ impl Driver {
             active,
             number,
             stream,
-            connection,
             started: Instant::now(),
             lines: line::Buffer::new(LINE_LIMIT_BYTES),
             unsent: Unsent::default(),
@@ -161,7 +161,8 @@ impl Driver {
             data,
             transfer: Transfer::default(),
             reading: Reading {
-                shutdown,
+                phase: Phase::Serving,
+                nearer: None,
                 named: None,
                 ended: false,
                 failed: false,
@@ -202,9 +203,17 @@ impl Driver {
         Moment(self.started.elapsed())
     }
 
-    fn name(&self) -> SessionName {
+    pub(crate) fn stream(&self) -> Arc<TcpStream> {
+        self.stream.clone()
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    pub(crate) fn name(&self) -> SessionName {
         let account = self.tenant.as_ref().map(|tenant| tenant.crew.0.name.clone());
-        SessionName { number: self.number, peer: self.connection.peer, account }
+        SessionName { number: self.number, peer: self.session.connection().peer, account }
     }
 
     fn tell(&self, kind: EventKind) {
@@ -225,10 +234,7 @@ impl Driver {
             Happening::Tls(id, event) => self.hand_in(Input::Tls(id, event)),
             Happening::Timeout => self.hand_in(Input::Timeout),
             Happening::Phase(Phase::Ending) => self.hand_in(Input::Shutdown),
-            Happening::Phase(_) => {
-                self.reading.shutdown = Some(beyond(&self.shared, Phase::Draining));
-                self.hand_in(Input::Drain);
-            }
+            Happening::Phase(_) => self.hand_in(Input::Drain),
             Happening::Work(Done::Login { id, verdict, active }) => {
                 let outcome = self.logged_in(verdict, &active);
                 self.hand_in(Input::Login(id, outcome));
@@ -245,6 +251,7 @@ impl Driver {
             Happening::Markers(id) => self.hand_in_markers(id),
             Happening::Data(id, arrived) => {
                 self.hand_in_markers(id);
+                (self.transfer.cancel, self.transfer.moved, self.transfer.markers) = (None, None, None);
                 let event = match arrived {
                     Arrived::Attempt(data::Attempt::Connected(link)) => {
                         self.transfer.link = Some(Box::new(link));
@@ -278,7 +285,8 @@ impl Driver {
     }
 
     fn hand_in_markers(&mut self, id: OperationId) {
-        for (marker, offset) in self.transfer.markers.take() {
+        let markers = self.transfer.markers.as_ref().map(Markers::take).unwrap_or_default();
+        for (marker, offset) in markers {
             // They can come faster than any client reads: whoever does not read answers has no use for these either.
             if self.unsent.len() < CONTROL_UNSENT_LIMIT_BYTES {
                 self.hand_in(Input::Data(id, DataEvent::Marker { marker, offset }));
@@ -346,7 +354,7 @@ impl Driver {
 
     fn begin_data(&mut self, id: OperationId, op: DataOp) {
         let event = match op {
-            DataOp::Reserve => match self.data.reserve(self.shield.near()) {
+            DataOp::Reserve => match self.data.reserve(self.session.connection().local, self.shield.near()) {
                 Ok(port) => DataEvent::Reserved(port),
                 Err(error) => {
                     self.tell(EventKind::NetworkFailed { cause: error.to_string() });
@@ -363,13 +371,14 @@ impl Driver {
             DataOp::Probe => self.data.probe(),
             DataOp::Establish(channel) => {
                 let terms = self.shield.terms(channel.direction);
-                self.transfer.cancel = Cancel::default();
-                match self.data.establish(channel, terms, self.transfer.cancel.clone()) {
+                let (local, cancel) = (self.session.connection().local, Cancel::default());
+                match self.data.establish(local, channel, terms, cancel.clone()) {
                     Ok(link) => {
                         self.transfer.link = Some(Box::new(link));
                         DataEvent::Established
                     }
                     Err(connecting) => {
+                        self.transfer.cancel = Some(cancel);
                         self.transfer.running =
                             Some(Box::pin(async move { (id, Arrived::Attempt(connecting.await)) }));
                         return;
@@ -377,9 +386,12 @@ impl Driver {
                 }
             }
             DataOp::Move(job) => return self.begin_move(id, job),
-            DataOp::Progress => DataEvent::Progress(self.transfer.moved.load(Ordering::Relaxed)),
+            DataOp::Progress => {
+                let moved = self.transfer.moved.as_ref();
+                DataEvent::Progress(moved.map_or(0, |moved| moved.load(Ordering::Relaxed)))
+            }
             DataOp::Cancel => {
-                self.transfer.cancel.cancel();
+                self.transfer.cancel.iter().for_each(Cancel::cancel);
                 return;
             }
         };
@@ -392,18 +404,14 @@ impl Driver {
             return self.hand_in(Input::Data(id, DataEvent::Finished { bytes: 0, end, kept: false }));
         };
         let opened = std::mem::take(&mut self.transfer.opened);
-        let moved = Arc::new(AtomicU64::new(0));
-        self.transfer.moved = moved.clone();
-        self.transfer.markers = Markers::default();
-        self.transfer.cancel = Cancel::default();
         let hands = Hands {
             pool: self.shared.pool.clone(),
-            cancel: self.transfer.cancel.clone(),
-            moved,
+            cancel: self.transfer.cancel.insert(Cancel::default()).clone(),
+            moved: self.transfer.moved.insert(Arc::default()).clone(),
             throttle: tenant.throttle(job.direction, &self.shared),
             ends: self.shield.ends(&job),
             deflate: self.active.config.deflate.unwrap_or_default(),
-            markers: self.transfer.markers.clone(),
+            markers: self.transfer.markers.insert(Markers::default()).clone(),
         };
         self.transfer.moving = id;
         self.transfer.running = Some(Box::pin(async move {
@@ -492,7 +500,7 @@ impl Driver {
                     self.reading.named = Some(longshore_proto::command::split(command).1.to_vec());
                 }
                 let account = self.tenant.as_ref().map(|tenant| tenant.crew.0.name.clone());
-                let name = SessionName { number: self.number, peer: self.connection.peer, account };
+                let name = SessionName { number: self.number, peer: self.session.connection().peer, account };
                 if self.shared.trace.covers(&name, self.reading.named.as_deref()) {
                     let kind = EventKind::Dialogue { speaker: Speaker::Client, line: shown };
                     self.shared.observer.observe(&Event { session: Some(name), kind });
@@ -545,14 +553,37 @@ fn read_away(stream: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
 mod tests {
     use super::*;
 
+    const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
+
     fn future_size<'a, F: Future>(_: impl FnOnce(&'a mut Driver) -> F) -> usize {
         size_of::<F>()
     }
 
-    /// Thousands of sessions wait at the same time: what each carries is counted, and buffers are not among it.
+    /// The figure of this row in ARCHITECTURE.md.
+    fn row_bytes(row: &str) -> usize {
+        let line = ARCHITECTURE.lines().find(|line| line.starts_with(&format!("| {row} |")));
+        let line = line.unwrap_or_else(|| panic!("ARCHITECTURE.md has no row {row:?}"));
+        let figure = line.split('|').nth(2).expect("a second column").trim().replace(',', "");
+        figure.parse().unwrap_or_else(|_| panic!("{figure:?} in the row {row:?} is no number"))
+    }
+
+    #[track_caller]
+    fn check(row: &str, bytes: usize) {
+        let limit = row_bytes(row);
+        assert!(bytes <= limit, "{row}: {bytes} bytes; ARCHITECTURE.md says {limit}");
+        assert!(bytes + 64 >= limit, "{row}: only {bytes} bytes; ARCHITECTURE.md says {limit}");
+    }
+
+    /// Thousands of sessions wait at the same time: what each carries is counted, and buffers are not among it. The whole is
+    /// counted in `tests/idle_memory.rs`.
     #[test]
     fn a_session_that_waits_is_small() {
-        assert!(size_of::<Driver>() <= 1280, "{}", size_of::<Driver>());
-        assert!(future_size(Driver::run) <= 128, "{}", future_size(Driver::run));
+        const COUNTS: usize = 2 * size_of::<usize>();
+        check("the driver, with the state of the protocol and of TLS rules", size_of::<Driver>());
+        check("what the login left: limits of bandwidth, the store of files", size_of::<Tenant>() + COUNTS);
+        check("the timer of its next deadline", size_of::<Sleep>());
+        check("where it hears that the server ends", size_of::<OwnedNotified>());
+        check("the socket", size_of::<TcpStream>() + COUNTS);
+        assert!(future_size(Driver::run) <= 64, "{}", future_size(Driver::run));
     }
 }

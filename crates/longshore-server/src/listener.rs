@@ -4,9 +4,11 @@
 //! session that panics ends alone: its client is told 421, the observer is told what the panic said, and the others
 //! notice nothing.
 
+use std::any::Any;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -210,30 +212,36 @@ fn greet(
         }
     };
     let number = shared.next_number();
-    let stream = Arc::new(stream);
-    // Boxed, for a value that moves into a future takes its room there twice.
+    // Boxed, for a value that moves into a future takes its room there twice. Nothing else of the session is held here:
+    // the runtime rounds the room of a task up.
     let mut driver =
-        Box::new(Driver::new(shared.clone(), active, number, stream.clone(), connection, options));
-    let shared = shared.clone();
+        Box::new(Driver::new(shared.clone(), active, number, Arc::new(stream), connection, options));
     Some(async move {
-        let outcome = contained(driver.run()).await;
-        let speaks_clear = driver.speaks_clear();
-        drop(driver);
-        if let Err(payload) = outcome {
-            if speaks_clear {
-                say_last(&stream, &shared, &Reply::new(Situation::Fault));
-            }
-            let message = payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
-            let name = SessionName { number, peer: connection.peer, account: None };
-            shared.tell(Some(name), EventKind::Fault { message });
+        let outcome = {
+            let session = std::pin::pin!(driver.run());
+            contained(session).await
+        };
+        match outcome {
+            Ok(()) => drop(driver),
+            Err(payload) => end_of_a_panic(driver, &*payload),
         }
         drop(seat);
         drop(alive);
     })
+}
+
+/// What is left to be said of a session that has panicked.
+fn end_of_a_panic(driver: Box<Driver>, payload: &(dyn Any + Send)) {
+    let (stream, shared, speaks_clear) = (driver.stream(), driver.shared(), driver.speaks_clear());
+    let name = SessionName { account: None, ..driver.name() };
+    // What it held is let go first: its port, its file.
+    drop(driver);
+    if speaks_clear {
+        say_last(&stream, &shared, &Reply::new(Situation::Fault));
+    }
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    shared.tell(Some(name), EventKind::Fault { message });
 }
 
 /// Says why a connection is not served, where the client expects words and not TLS: a handshake for each that cannot be
@@ -249,8 +257,7 @@ fn turn_away(stream: &TcpStream, peer: SocketAddr, options: ListenerOptions, sha
 
 /// Runs a session to its end or to its panic. What it held is dropped either way and never polled again, so nobody
 /// sees it half-changed.
-async fn contained(session: impl Future<Output = ()>) -> std::thread::Result<()> {
-    let mut session = std::pin::pin!(session);
+async fn contained(mut session: Pin<&mut impl Future<Output = ()>>) -> std::thread::Result<()> {
     std::future::poll_fn(|context| {
         match std::panic::catch_unwind(AssertUnwindSafe(|| session.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use longshore_accounts::{Account, Network, Rejection};
 use longshore_proto::reply::{Reply, Situation};
@@ -39,7 +39,15 @@ pub(crate) struct Crew {
     pub(crate) name: Arc<str>,
     pub(crate) upload: Arc<Rate>,
     pub(crate) download: Arc<Rate>,
-    sessions: Mutex<u32>,
+    present: Mutex<Present>,
+}
+
+/// Who of a crew is there.
+#[derive(Default)]
+struct Present {
+    sessions: u32,
+    /// The account as it was when the last of them came.
+    account: Weak<Account>,
 }
 
 /// A session's place among those of its account.
@@ -79,8 +87,9 @@ impl Seats {
         Ok(Seat { seats: self.clone(), client })
     }
 
-    /// A place among the sessions of an account. Its limits of bandwidth are from now on those of `account`.
-    pub(crate) fn join(&self, account: &Account) -> Result<CrewSeat, Rejection> {
+    /// A place among the sessions of an account, and the account, which those share whom it lets in as the same. Its limits
+    /// of bandwidth are from now on those of `account`.
+    pub(crate) fn join(&self, account: Account) -> Result<(CrewSeat, Arc<Account>), Rejection> {
         let crew = {
             let mut taken = self.taken();
             match taken.by_account.get(account.name.as_str()) {
@@ -92,22 +101,25 @@ impl Seats {
                         name: name.clone(),
                         upload: Arc::default(),
                         download: Arc::default(),
-                        sessions: Mutex::default(),
+                        present: Mutex::default(),
                     });
                     taken.by_account.insert(name, crew.clone());
                     crew
                 }
             }
         };
-        let mut sessions = crew.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if account.limits.sessions.is_some_and(|most| *sessions >= most) {
+        let mut present = crew.present();
+        if account.limits.sessions.is_some_and(|most| present.sessions >= most) {
             return Err(Rejection::TooManySessions);
         }
-        *sessions += 1;
-        drop(sessions);
+        present.sessions += 1;
+        let same = present.account.upgrade().filter(|before| **before == account);
+        let account = same.unwrap_or_else(|| Arc::new(account));
+        present.account = Arc::downgrade(&account);
+        drop(present);
         crew.upload.set(account.limits.upload_bytes_per_second);
         crew.download.set(account.limits.download_bytes_per_second);
-        Ok(CrewSeat(crew))
+        Ok((CrewSeat(crew), account))
     }
 }
 
@@ -118,7 +130,7 @@ impl Taken {
         }
         let now = Instant::now();
         self.by_account.retain(|_, crew| {
-            let sessions = *crew.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            let sessions = crew.present().sessions;
             // One that is just being joined is held by somebody else, too.
             sessions > 0
                 || Arc::strong_count(crew) > 1
@@ -143,9 +155,16 @@ impl Drop for Seat {
     }
 }
 
+impl Crew {
+    fn present(&self) -> MutexGuard<'_, Present> {
+        // As above.
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for CrewSeat {
     fn drop(&mut self) {
-        *self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.present().sessions -= 1;
     }
 }
 
@@ -183,23 +202,39 @@ mod tests {
         let seats = Seats::default();
         let mut account = Account::new("anna", "files");
         account.limits.sessions = Some(1);
-        let seat = seats.join(&account).expect("there is room");
-        assert_eq!(seats.join(&account).err(), Some(Rejection::TooManySessions));
-        let _other = seats.join(&Account::new("bert", "files")).expect("another account");
+        let seat = seats.join(account.clone()).expect("there is room");
+        assert_eq!(seats.join(account.clone()).err(), Some(Rejection::TooManySessions));
+        let _other = seats.join(Account::new("bert", "files")).expect("another account");
         drop(seat);
-        let _seat = seats.join(&account).expect("the first has left");
+        let _seat = seats.join(account).expect("the first has left");
+    }
+
+    /// Ten thousand sessions of one account hold it once; one that was changed meanwhile is another.
+    #[test]
+    fn sessions_share_the_account_while_it_is_the_same() {
+        let seats = Seats::default();
+        let account = Account::new("anna", "files");
+        let join = |account: &Account| seats.join(account.clone()).expect("there is no limit");
+        let (_first, one) = join(&account);
+        let (_second, same) = join(&account);
+        assert!(Arc::ptr_eq(&one, &same));
+        let changed = Account { permissions: longshore_accounts::Permissions::ALL, ..account.clone() };
+        let (_third, other) = join(&changed);
+        assert_eq!((&*one, &*other), (&account, &changed));
+        let (_fourth, like_the_last) = join(&changed);
+        assert!(Arc::ptr_eq(&other, &like_the_last));
     }
 
     /// Accounts that nobody uses leave when there are many, and those that are in use are not looked through each time.
     #[test]
     fn accounts_that_nobody_uses_are_forgotten() {
         let seats = Seats::default();
-        let join = |number: usize| seats.join(&Account::new(format!("account-{number}"), "files"));
+        let join = |number: usize| seats.join(Account::new(format!("account-{number}"), "files"));
         for number in 0..=IDLE_ACCOUNTS {
             join(number).expect("there is no limit");
         }
         assert_eq!(seats.taken().by_account.len(), 1, "the last one made the others leave");
-        let held: Vec<CrewSeat> = (0..=IDLE_ACCOUNTS).map(|number| join(number).expect("no limit")).collect();
+        let held: Vec<_> = (0..=IDLE_ACCOUNTS).map(|number| join(number).expect("no limit")).collect();
         let taken = seats.taken();
         assert!(
             taken.by_account.len() >= held.len() && taken.forget_at >= 2 * (held.len() - 2),

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use longshore_accounts::{Network, TlsNeed};
 use longshore_net::{PassivePool, PoolError};
 use longshore_proto::server::{self, Connection, Policy, TlsPolicy};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::bandwidth::Rate;
@@ -48,6 +49,9 @@ impl std::error::Error for ServeError {
     }
 }
 
+/// See [`Shared::nearer`].
+const WAKERS: usize = 8;
+
 /// How far the server is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -78,6 +82,9 @@ pub(crate) struct Shared {
     pub(crate) download: Arc<Rate>,
     pub(crate) trace: Traced,
     pub(crate) phase: watch::Sender<Phase>,
+    /// Woken when the phase has changed, each for its share of the sessions: one alone would be a lock that all sessions
+    /// pass at each wait.
+    nearer: [Arc<Notify>; WAKERS],
     /// Transfers that were stopped because the server ended.
     pub(crate) cut: AtomicUsize,
     /// Protected data connections that did not resume.
@@ -182,13 +189,21 @@ impl Shared {
 
     /// Never goes back.
     fn advance(&self, to: Phase) {
-        self.phase.send_if_modified(|phase| {
+        let later = self.phase.send_if_modified(|phase| {
             let later = *phase < to;
             if later {
                 *phase = to;
             }
             later
         });
+        if later {
+            self.nearer.iter().for_each(|nearer| nearer.notify_waiters());
+        }
+    }
+
+    /// Ready when the phase has changed after this call, for the session of this number.
+    pub(crate) fn nearer_to_end(&self, number: u64) -> OwnedNotified {
+        self.nearer[number as usize % WAKERS].clone().notified_owned()
     }
 }
 
@@ -234,6 +249,7 @@ impl Server {
             download: Arc::default(),
             trace: Traced::default(),
             phase: watch::Sender::new(Phase::Serving),
+            nearer: Default::default(),
             cut: AtomicUsize::new(0),
             unproved: AtomicU64::new(0),
             reloading: Mutex::new(()),

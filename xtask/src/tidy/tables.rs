@@ -31,8 +31,15 @@ pub(super) fn check(root: &Path, files: &[SourceFile], mode: Mode) -> Result<Vec
         situations(files, &mut complaints),
         limits(files, &mut complaints),
     ];
+    complaints.extend(hold(root, file, &tables, mode)?);
+    Ok(complaints)
+}
+
+/// Compares the tables of a document with what they should be, or writes them anew.
+pub(super) fn hold(root: &Path, file: &SourceFile, tables: &[Table], mode: Mode) -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
     let mut document = file.text.clone();
-    for table in &tables {
+    for table in tables {
         match mode {
             Mode::Check => complaints.extend(compare(&document, table)),
             Mode::Fix => match rewrite(&document, table) {
@@ -42,15 +49,15 @@ pub(super) fn check(root: &Path, files: &[SourceFile], mode: Mode) -> Result<Vec
         }
     }
     if document != file.text {
-        fs::write(root.join(DOCUMENT), document)?;
-        println!("tidy: the tables of {DOCUMENT} are written anew");
+        fs::write(root.join(&file.name), document)?;
+        println!("tidy: the tables of {} are written anew", file.name);
     } else if mode == Mode::Check && !complaints.is_empty() {
         complaints.push("(`cargo xtask tidy --fix` writes the tables anew)".to_owned());
     }
     Ok(complaints)
 }
 
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{text}`")
 }
 

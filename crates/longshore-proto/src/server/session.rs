@@ -63,6 +63,18 @@ struct Outbox {
     held: bool,
 }
 
+impl Outbox {
+    /// All was given out. Between two commands a session may wait for hours and keeps no queue; within one it keeps what
+    /// the next step needs.
+    fn shrink(&mut self, between_commands: bool) {
+        if between_commands {
+            self.queue = VecDeque::new();
+        } else if self.queue.capacity() > 8 {
+            self.queue.shrink_to(4);
+        }
+    }
+}
+
 /// What the running command waits for.
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -167,9 +179,8 @@ impl Session {
             self.close_if_done();
             output = self.out.queue.pop_front();
         }
-        // A session that waits keeps no queue it does not need.
-        if output.is_none() && self.out.queue.capacity() > 8 {
-            self.out.queue.shrink_to(4);
+        if output.is_none() {
+            self.out.shrink(matches!(self.stage, Stage::Idle | Stage::Closed));
         }
         output
     }
@@ -178,6 +189,11 @@ impl Session {
     /// is over. What runs goes on.
     pub fn hold(&mut self, held: bool) {
         self.out.held = held;
+    }
+
+    /// The two ends of the control connection, as it began with.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Whether lines may be handed in now.

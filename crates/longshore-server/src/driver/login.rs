@@ -18,7 +18,7 @@ use crate::work::Quickness;
 impl Driver {
     /// Asks the accounts, unless the address is banned: then nobody looks at the password.
     pub(super) fn begin_login(&mut self, id: OperationId, request: LoginRequest) {
-        let peer = self.connection.peer.ip();
+        let peer = self.session.connection().peer.ip();
         let active = self.shared.active();
         if let Some(left) = self.shared.defence.banned(peer, &active.config.limits, Instant::now()) {
             let seconds = left.as_secs().max(1);
@@ -58,7 +58,7 @@ impl Driver {
             Err(rejection) => rejection,
         };
         self.reading.rejection = Some(rejection);
-        let (address, limits) = (self.connection.peer.ip(), &active.config.limits);
+        let (address, limits) = (self.session.connection().peer.ip(), &active.config.limits);
         if !rejection.is_guess() {
             // Held back as long as a guess would be, or the time would tell that the password was right.
             let earlier = self.shared.defence.failures(address, limits, Instant::now());
@@ -79,7 +79,7 @@ impl Driver {
             return Err(Rejection::InClear);
         }
         let backend = active.config.trees.of(&account).ok_or(Rejection::Unavailable)?;
-        let crew = self.shared.seats.join(&account)?;
+        let (crew, account) = self.shared.seats.join(account)?;
         let (limits, rates) = (&account.limits, &active.config.limits.rates);
         let either = |own: Option<u64>, all: Option<std::num::NonZeroU64>| own.or(all.map(Into::into));
         let pace = Pace::new(

@@ -4,15 +4,15 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use longshore_net::Urgency;
 use longshore_proto::server::Takes;
 
 use super::{Driver, Happening};
 use crate::limits::{CONTROL_READ_BYTES, CONTROL_UNSENT_LIMIT_BYTES, CONTROL_WRITE_TIMEOUT};
-use crate::server::{Phase, Shared};
+use crate::server::Phase;
+use crate::transfer::Markers;
 
 impl Driver {
     /// Waits for the first thing that happens.
@@ -29,7 +29,7 @@ impl Driver {
             self.transfer.running = None;
             return Poll::Ready(Happening::Data(id, arrived));
         }
-        if self.transfer.running.is_some() && self.transfer.markers.any() {
+        if self.transfer.markers.as_ref().is_some_and(Markers::any) {
             return Poll::Ready(Happening::Markers(self.transfer.moving));
         }
         // From here on it is a wait: nobody shall wait for a reply meanwhile.
@@ -41,10 +41,7 @@ impl Driver {
             }
         }
         // Before any input: a client that sends without end must not keep these from being looked at.
-        if let Some(shutdown) = &mut self.reading.shutdown
-            && let Poll::Ready(phase) = shutdown.as_mut().poll(context)
-        {
-            self.reading.shutdown = None;
+        if let Poll::Ready(phase) = self.poll_phase(context) {
             return Poll::Ready(Happening::Phase(phase));
         }
         if let Poll::Ready(happening) = self.poll_deadline(context) {
@@ -55,6 +52,27 @@ impl Driver {
             return Poll::Ready(Happening::Read);
         }
         self.poll_control(context)
+    }
+
+    /// Whether the server has come nearer to its end than the session was told.
+    fn poll_phase(&mut self, context: &mut Context<'_>) -> Poll<Phase> {
+        loop {
+            match &mut self.reading.nearer {
+                Some(nearer) => {
+                    ready!(nearer.as_mut().poll(context));
+                    self.reading.nearer = None;
+                }
+                None => {
+                    // Asked for before the look, so that no change falls between the two.
+                    self.reading.nearer = Some(Box::pin(self.shared.nearer_to_end(self.number)));
+                    let phase = *self.shared.phase.borrow();
+                    if phase > self.reading.phase {
+                        self.reading.phase = phase;
+                        return Poll::Ready(phase);
+                    }
+                }
+            }
+        }
     }
 
     /// The client will send nothing more: told once, when all that came before has been taken.
@@ -156,13 +174,4 @@ impl Driver {
         }
         Poll::Pending
     }
-}
-
-/// Ready when the server has come nearer to its end than this.
-pub(super) fn beyond(shared: &Shared, phase: Phase) -> Pin<Box<dyn Future<Output = Phase> + Send>> {
-    let mut phases = shared.phase.subscribe();
-    Box::pin(async move {
-        // A sender that is gone means the server is, too.
-        phases.wait_for(|now| *now > phase).await.map_or(Phase::Ending, |now| *now)
-    })
 }

@@ -299,9 +299,9 @@ impl Events {
         told.iter().filter(|event| event.session.is_some()).cloned().collect()
     }
 
-    /// Forgets what was told so far.
+    /// Forgets what was told so far, and keeps no memory of it.
     pub(crate) fn forget(&self) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
     }
 
     /// The first `count` events of which `wanted` makes something, once they have been told.
