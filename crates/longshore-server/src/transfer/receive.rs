@@ -5,11 +5,12 @@
 use std::sync::atomic::Ordering;
 
 use longshore_accounts::UploadEnd;
+use longshore_net::is_patient;
 use longshore_proto::server::End;
 use longshore_proto::transmission::{Receiver, Step};
 use longshore_storage::Upload;
 
-use super::{Engine, Result, Stopped, form, wait};
+use super::{Engine, Result, Stopped, form, stint, wait};
 use crate::limits::{UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_FIRST_BYTES};
 
 impl Engine {
@@ -29,11 +30,10 @@ impl Engine {
         let begin = upload.position();
         loop {
             let read = self.read(&mut buffer, &mut hello).await;
-            if let Ok(count) = read {
-                // Small reads are gathered, so that storage is asked for few large writes.
-                if count > 0 && buffer.len() < buffer.capacity() / 2 {
-                    continue;
-                }
+            if let Ok(1..) = read
+                && buffer.len() < self.least(&buffer)
+            {
+                continue;
             }
             if let Ok(0) = read {
                 return self.finish(upload, buffer, begin).await;
@@ -49,6 +49,14 @@ impl Engine {
                 buffer.reserve_exact(UPLOAD_BUFFER_BYTES);
             }
         }
+    }
+
+    /// What is handed to storage at once. Small reads are gathered, so that it is asked for few large writes; but where it is
+    /// asked in place and one read takes all that is there, what comes during a small write makes the next one large, and
+    /// to wait for it would take longer. Records of TLS are gathered: one read takes but a few of them.
+    fn least(&mut self, buffer: &Vec<u8>) -> usize {
+        let takes_all = is_patient() && self.link.clear().is_some();
+        if takes_all { 1 } else { buffer.capacity() / 2 }
     }
 
     async fn receive_formed(&mut self, upload: &mut dyn Upload) -> Result<()> {
@@ -90,6 +98,7 @@ impl Engine {
                                 let offset = receiver.offset_bytes();
                                 if self.hands.markers.push(marker, offset) {
                                     // The session takes them before this goes on.
+                                    stint::leave().await;
                                     tokio::task::yield_now().await;
                                 }
                             }
