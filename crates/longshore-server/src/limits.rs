@@ -81,7 +81,9 @@ pub const STINT_AFTER_BYTES: u64 = 512 * 1024;
 pub const STINT_LEAST_BYTES: u64 = 4 * 1024 * 1024;
 /// What is moved without a stint behind one that was not worth it; twice as much behind the next such one.
 pub const STINT_REST_BYTES: u64 = 4 * 1024 * 1024;
-/// The buffer of a download in a stint that cannot be copied inside the kernel. Memory for more would be cold.
+/// The buffer of an upload in clear in a stint; larger ones were slower.
+pub const STINT_UPLOAD_BUFFER_BYTES: usize = 1024 * 1024;
+/// The buffer of a download in a stint that cannot be copied inside the kernel.
 pub const STINT_BUFFER_BYTES: usize = 512 * 1024;
 
 /// The first buffer of an upload, enough for most small files.
@@ -104,6 +106,7 @@ pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 const _: () = assert!(PASSWORD_HASHES < BLOCKING_JOBS);
 const _: () = assert!(CONTROL_READ_BYTES <= CONTROL_UNSENT_LIMIT_BYTES);
 const _: () = assert!(UPLOAD_BUFFER_FIRST_BYTES <= UPLOAD_BUFFER_BYTES);
+const _: () = assert!(UPLOAD_BUFFER_BYTES <= STINT_UPLOAD_BUFFER_BYTES);
 const _: () = assert!(DOWNLOAD_BUFFER_BYTES <= STINT_BUFFER_BYTES);
 const _: () = assert!(STINT_PATIENCE.as_millis() < STINT_TIME.as_millis());
 const _: () = assert!(SESSIONS_PER_ADDRESS <= SESSIONS);

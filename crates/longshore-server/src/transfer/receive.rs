@@ -11,7 +11,7 @@ use longshore_proto::transmission::{Receiver, Step};
 use longshore_storage::Upload;
 
 use super::{Engine, Result, Stopped, form, stint, wait};
-use crate::limits::{UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_FIRST_BYTES};
+use crate::limits::{STINT_UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_FIRST_BYTES};
 
 impl Engine {
     pub(super) async fn receive(&mut self, upload: &mut dyn Upload) -> Result<()> {
@@ -45,18 +45,28 @@ impl Engine {
             }
             read?;
             buffer.clear();
-            if filled && buffer.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
-                buffer.reserve_exact(UPLOAD_BUFFER_BYTES);
+            let most = self.most();
+            if (filled || is_patient()) && buffer.capacity() < most && self.hands.throttle.is_free() {
+                buffer.reserve_exact(most);
             }
         }
     }
 
-    /// What is handed to storage at once. Small reads are gathered, so that it is asked for few large writes; but where it is
-    /// asked in place and one read takes all that is there, what comes during a small write makes the next one large, and
-    /// to wait for it would take longer. Records of TLS are gathered: one read takes but a few of them.
+    /// Whether octets are written here, and one read takes all that have come.
+    fn is_direct(&mut self) -> bool {
+        is_patient() && self.link.clear().is_some()
+    }
+
+    /// The largest buffer. Of records of TLS one read takes but some, and a buffer that it does not fill would be cold.
+    fn most(&mut self) -> usize {
+        if self.is_direct() { STINT_UPLOAD_BUFFER_BYTES } else { UPLOAD_BUFFER_BYTES }
+    }
+
+    /// What is handed to storage at once. Small reads are gathered, so that it is asked for few large writes; but where
+    /// nobody has to be woken for one, what comes during a small write makes the next one large, and to wait for it would
+    /// take longer.
     fn least(&mut self, buffer: &Vec<u8>) -> usize {
-        let takes_all = is_patient() && self.link.clear().is_some();
-        if takes_all { 1 } else { buffer.capacity() / 2 }
+        if self.is_direct() { 1 } else { buffer.capacity() / 2 }
     }
 
     async fn receive_formed(&mut self, upload: &mut dyn Upload) -> Result<()> {
