@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
@@ -14,8 +15,8 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, sockopt};
 use tokio::io::Interest;
 use tokio::sync::Semaphore;
 
-use crate::limits;
 use crate::reactor::Registered;
+use crate::{limits, patience};
 
 /// Drains running in this process.
 static DRAINS: Semaphore = Semaphore::const_new(limits::DRAINS_AT_ONCE);
@@ -272,13 +273,29 @@ impl DataSocket {
         self.descriptor.as_fd()
     }
 
-    /// Runs `operation` at once, and if it would block, each time that the reactor says ready.
+    /// Runs `operation` at once, and if it would block, again when the peer is ready: waited for on this thread where it
+    /// may wait ([`patience`]), then each time that the reactor says so.
     async fn perform<R>(
         &mut self,
         interest: Interest,
         mut operation: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<R>,
     ) -> io::Result<R> {
         let descriptor = self.descriptor.as_fd();
+        if let Some(patience) = patience::patience() {
+            // The reactor is not to be woken for what is waited for here.
+            self.registered = None;
+            let mut until = None;
+            loop {
+                match rustix::io::retry_on_intr(|| operation(descriptor)) {
+                    Err(Errno::AGAIN) => {}
+                    result => return Ok(result?),
+                }
+                let until = *until.get_or_insert_with(|| Instant::now() + patience);
+                if !patience::wait_for(descriptor, interest, until)? {
+                    break;
+                }
+            }
+        }
         let registered = match &mut self.registered {
             Some(registered) => registered,
             unregistered => {

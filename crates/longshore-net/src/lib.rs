@@ -16,6 +16,7 @@ pub mod descriptors;
 pub mod limits;
 pub mod listen;
 pub mod passive;
+pub mod patience;
 mod reactor;
 pub mod urgent;
 
@@ -25,4 +26,5 @@ pub use listen::{
     ListenError, adopt_listener, control_listener, end_output, normalise, normalise_ip, prepare_control,
 };
 pub use passive::{PassivePool, PeerRule, PoolError, Reservation, ReserveError, Take};
+pub use patience::{is_patient, with_patience};
 pub use urgent::{Urgency, is_urgent, read_control, wait_urgent};

@@ -73,12 +73,29 @@ pub const HANDSHAKES_AT_ONCE: usize = 8;
 
 /// Bytes that one call copies from a file to a connection inside the kernel.
 pub const SENDFILE_CHUNK_BYTES: usize = 512 * 1024;
+/// Stints of large transfers on threads of their own, in the whole process. Beyond it transfers go on in their tasks.
+pub const STINTS_AT_ONCE: usize = 16;
+/// How long one stint may take before others get their turn.
+pub const STINT_TIME: Duration = Duration::from_millis(50);
+/// How long a thread waits for a client in a stint. A slower client is waited for without a thread.
+pub const STINT_PATIENCE: Duration = Duration::from_millis(2);
+/// What a transfer has moved before its first stint; smaller files never have one.
+pub const STINT_AFTER_BYTES: u64 = 512 * 1024;
+/// What a stint must have moved to be worth another one soon: 80 MB/s, or all that a client has room for, more than once.
+pub const STINT_LEAST_BYTES: u64 = 4 * 1024 * 1024;
+/// What is moved without a stint behind one that was not worth it; twice as much behind the next such one.
+pub const STINT_REST_BYTES: u64 = 4 * 1024 * 1024;
+/// The buffer of an upload in clear in a stint; larger ones were slower.
+pub const STINT_UPLOAD_BUFFER_BYTES: usize = 1024 * 1024;
+/// The buffer of a download in a stint that cannot be copied inside the kernel.
+pub const STINT_BUFFER_BYTES: usize = 512 * 1024;
+
 /// The first buffer of an upload, enough for most small files.
 pub const UPLOAD_BUFFER_FIRST_BYTES: usize = 64 * 1024;
 /// The buffer of an upload that has filled its first one.
 pub const UPLOAD_BUFFER_BYTES: usize = 512 * 1024;
 /// The buffer of a download that cannot be copied inside the kernel.
-pub const DOWNLOAD_BUFFER_BYTES: usize = 256 * 1024;
+pub const DOWNLOAD_BUFFER_BYTES: usize = 128 * 1024;
 /// Files of so many octets are read and sent with one call each; larger ones are copied inside the kernel.
 pub const WHOLE_MOST_BYTES: usize = 64 * 1024;
 /// Files of so many octets go out in blocks that the kernel copies; smaller ones are read and sent with one call each.
@@ -96,5 +113,8 @@ const _: () = assert!(PASSWORD_HASHES < BLOCKING_JOBS);
 const _: () = assert!(IN_PLACE_TICK.as_nanos() < IN_PLACE_REST.as_nanos());
 const _: () = assert!(CONTROL_READ_BYTES <= CONTROL_UNSENT_LIMIT_BYTES);
 const _: () = assert!(UPLOAD_BUFFER_FIRST_BYTES <= UPLOAD_BUFFER_BYTES);
+const _: () = assert!(UPLOAD_BUFFER_BYTES <= STINT_UPLOAD_BUFFER_BYTES);
+const _: () = assert!(DOWNLOAD_BUFFER_BYTES <= STINT_BUFFER_BYTES);
+const _: () = assert!(STINT_PATIENCE.as_millis() < STINT_TIME.as_millis());
 const _: () = assert!(SESSIONS_PER_ADDRESS <= SESSIONS);
 const _: () = assert!(*PASSIVE_PORTS.end() < 32768);

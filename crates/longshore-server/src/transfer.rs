@@ -5,18 +5,21 @@
 
 mod receive;
 mod send;
+mod stint;
 
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longshore_accounts::UploadEnd;
+use longshore_net::is_patient;
 use longshore_path::VirtualPath;
 use longshore_proto::server::{End, TransferJob};
 use longshore_proto::transmission::{Form, Marker, Problem};
 use longshore_proto::verbs::Failure;
-use longshore_storage::Operation;
+use longshore_storage::{ErrorKind, Job, Operation};
 
 use self::send::Source;
 use crate::bandwidth::Throttle;
@@ -121,6 +124,11 @@ pub(crate) async fn run(
     tenant: Arc<Tenant>,
     hands: Hands,
 ) -> Moved {
+    let moved = Arc::clone(&hands.moved);
+    stint::run(moved, Box::pin(begin(job, link, opened, tenant, hands))).await
+}
+
+async fn begin(job: TransferJob, link: Link, opened: Opened, tenant: Arc<Tenant>, hands: Hands) -> Moved {
     let mut engine = Engine { job, link, hands, no_close_notify: false, whole: Vec::new() };
     let (result, opened) = match opened {
         Opened::File(file) => (engine.send_file(file).await, Opened::Nothing),
@@ -173,7 +181,17 @@ struct Engine {
 impl Engine {
     /// Waits for storage, whatever it takes: a job that has begun is not left behind.
     async fn storage<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T> {
-        Ok(self.hands.pool.run(operation).await?)
+        let operation = match operation {
+            // The octets are hot here, and nobody has to be woken.
+            Operation::Blocking(job) if is_patient() => Operation::Ready(in_place(job)),
+            operation => operation,
+        };
+        let result = self.hands.pool.run(operation).await;
+        if is_patient() {
+            // Nothing else asks whether the time of the stint is over.
+            tokio::task::yield_now().await;
+        }
+        Ok(result?)
     }
 
     /// Both sides learn that the other has everything: by the end of the data connection, unless it stays.
@@ -191,6 +209,11 @@ impl Engine {
         self.link.close(end, self.job.direction);
         None
     }
+}
+
+/// As on a thread of the pool: a job that panics has failed, and the session lives.
+fn in_place<T>(job: Job<T>) -> longshore_storage::Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| Err(ErrorKind::Failed.into()))
 }
 
 /// A wait on the data connection: ends with it, with the stall time-out, or with a cancel.

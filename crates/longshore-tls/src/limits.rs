@@ -55,8 +55,11 @@ pub const FIRST_READ_BYTES: usize = 20 * 1024;
 /// The reads of a transfer that fills the first ones, in bytes.
 pub const READ_BYTES: usize = 128 * 1024;
 
+/// The reads of a transfer that fills those before, in bytes: the client is fast, and each read has its price.
+pub const LARGE_READ_BYTES: usize = 512 * 1024;
+
 /// Payload that one write encrypts before it goes to the socket, in bytes.
-pub const WRITE_BYTES: usize = 8 * RECORD_PAYLOAD_BYTES;
+pub const WRITE_BYTES: usize = 32 * RECORD_PAYLOAD_BYTES;
 
 /// Unsent bytes behind which the next write is put, so that both go out in one call, in bytes.
 pub const COALESCE_BYTES: usize = 4 * 1024;
@@ -72,6 +75,7 @@ const _: () = {
         FIRST_READ_BYTES >= RECORD_LIMIT_BYTES,
         "a whole record fits, or nothing would ever be decrypted"
     );
+    assert!(LARGE_READ_BYTES >= READ_BYTES);
     assert!(READ_BYTES >= FIRST_READ_BYTES && READ_BYTES >= INCOMING_LIMIT_BYTES);
     assert!(INCOMING_LIMIT_BYTES > 64 * 1024 + RECORD_LIMIT_BYTES / 2);
     assert!(HANDSHAKE_READ_BYTES <= FIRST_READ_BYTES);

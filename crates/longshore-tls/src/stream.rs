@@ -16,7 +16,9 @@ use tokio::net::TcpStream;
 
 use crate::connection::{Facts, Stage, TlsConnection, Wire};
 use crate::error::TlsError;
-use crate::limits::{COALESCE_BYTES, FIRST_READ_BYTES, HANDSHAKE_READ_BYTES, READ_BYTES, WRITE_BYTES};
+use crate::limits::{
+    COALESCE_BYTES, FIRST_READ_BYTES, HANDSHAKE_READ_BYTES, LARGE_READ_BYTES, READ_BYTES, WRITE_BYTES,
+};
 use crate::policy::Version;
 use crate::session::Resumption;
 
@@ -149,8 +151,8 @@ impl<S: Socket> TlsStream<S> {
             }
             // Answers of TLS itself, such as a change of keys, are small and seldom.
             self.flush().await?;
-            if self.fill(self.read_bytes).await? >= FIRST_READ_BYTES / 2 {
-                self.read_bytes = READ_BYTES;
+            if self.fill(self.read_bytes).await? >= self.read_bytes / 2 {
+                self.read_bytes = if self.read_bytes < READ_BYTES { READ_BYTES } else { LARGE_READ_BYTES };
             }
         }
     }

@@ -5,12 +5,13 @@
 use std::sync::atomic::Ordering;
 
 use longshore_accounts::UploadEnd;
+use longshore_net::is_patient;
 use longshore_proto::server::End;
 use longshore_proto::transmission::{Receiver, Step};
 use longshore_storage::Upload;
 
-use super::{Engine, Result, Stopped, form, wait};
-use crate::limits::{UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_FIRST_BYTES};
+use super::{Engine, Result, Stopped, form, stint, wait};
+use crate::limits::{STINT_UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_BYTES, UPLOAD_BUFFER_FIRST_BYTES};
 
 impl Engine {
     pub(super) async fn receive(&mut self, upload: &mut dyn Upload) -> Result<()> {
@@ -29,11 +30,10 @@ impl Engine {
         let begin = upload.position();
         loop {
             let read = self.read(&mut buffer, &mut hello).await;
-            if let Ok(count) = read {
-                // Small reads are gathered, so that storage is asked for few large writes.
-                if count > 0 && buffer.len() < buffer.capacity() / 2 {
-                    continue;
-                }
+            if let Ok(1..) = read
+                && buffer.len() < self.least(&buffer)
+            {
+                continue;
             }
             if let Ok(0) = read {
                 return self.finish(upload, buffer, begin).await;
@@ -45,10 +45,28 @@ impl Engine {
             }
             read?;
             buffer.clear();
-            if filled && buffer.capacity() < UPLOAD_BUFFER_BYTES && self.hands.throttle.is_free() {
-                buffer.reserve_exact(UPLOAD_BUFFER_BYTES);
+            let most = self.most();
+            if (filled || is_patient()) && buffer.capacity() < most && self.hands.throttle.is_free() {
+                buffer.reserve_exact(most);
             }
         }
+    }
+
+    /// Whether octets are written here, and one read takes all that have come.
+    fn is_direct(&mut self) -> bool {
+        is_patient() && self.link.clear().is_some()
+    }
+
+    /// The largest buffer. Of records of TLS one read takes but some, and a buffer that it does not fill would be cold.
+    fn most(&mut self) -> usize {
+        if self.is_direct() { STINT_UPLOAD_BUFFER_BYTES } else { UPLOAD_BUFFER_BYTES }
+    }
+
+    /// What is handed to storage at once. Small reads are gathered, so that it is asked for few large writes; but where
+    /// nobody has to be woken for one, what comes during a small write makes the next one large, and to wait for it would
+    /// take longer.
+    fn least(&mut self, buffer: &Vec<u8>) -> usize {
+        if self.is_direct() { 1 } else { buffer.capacity() / 2 }
     }
 
     async fn receive_formed(&mut self, upload: &mut dyn Upload) -> Result<()> {
@@ -90,6 +108,7 @@ impl Engine {
                                 let offset = receiver.offset_bytes();
                                 if self.hands.markers.push(marker, offset) {
                                     // The session takes them before this goes on.
+                                    stint::leave().await;
                                     tokio::task::yield_now().await;
                                 }
                             }

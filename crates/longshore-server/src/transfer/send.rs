@@ -3,6 +3,7 @@
 //! Not inside: how a form looks on the wire, which `longshore_proto::transmission` knows.
 
 use longshore_accounts::Permissions;
+use longshore_net::is_patient;
 use longshore_path::VirtualPath;
 use longshore_proto::listing::{self, Pattern};
 use longshore_proto::server::{End, ListingFormat, Plan};
@@ -16,11 +17,11 @@ use std::future::Future;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::{Engine, Result, form, lost, pause, send, wait};
+use super::{Engine, Result, form, lost, pause, send, stint, wait};
 use crate::convert::{self, Tenant};
 use crate::limits::{
     DOWNLOAD_BUFFER_BYTES, LISTING_BUFFER_BYTES, MARKER_INTERVAL_BYTES, SENDFILE_CHUNK_BYTES,
-    WHOLE_MOST_BYTES, ZERO_COPY_BLOCKS_LEAST_BYTES,
+    STINT_BUFFER_BYTES, WHOLE_MOST_BYTES, ZERO_COPY_BLOCKS_LEAST_BYTES,
 };
 use crate::link::Broken;
 
@@ -39,7 +40,8 @@ enum Copied {
 }
 
 impl Engine {
-    /// Chooses the path from facts: a descriptor and no conversion go through the kernel.
+    /// Chooses the path from facts: a descriptor and no conversion go through the kernel. Where it is taken is chosen by
+    /// [`stint`](super::stint).
     pub(super) async fn send_file(&mut self, file: Box<dyn Readable>) -> Result<()> {
         let length = file.entry().size;
         let form = form(&self.job);
@@ -92,9 +94,16 @@ impl Engine {
         let mut offset = self.job.offset;
         // What the limits of bandwidth let pass and has not been sent.
         let mut granted = 0;
-        // Full segments only, until the end is known. A connection that cannot be corked still works.
-        self.cork(true);
+        let mut corked = false;
         while offset < length {
+            // Full segments only, until the end is known: a client that waits is woken for each. Where many send, nobody
+            // waits, and segments that go out as acknowledgements come cost half as much. A connection that cannot be
+            // corked still works.
+            let crowded = stint::is_crowded();
+            if corked == crowded {
+                corked = !crowded;
+                self.cork(corked);
+            }
             if granted == 0 {
                 let most = SENDFILE_CHUNK_BYTES.min(usize::try_from(length - offset).unwrap_or(usize::MAX));
                 granted = self.hands.throttle.chunk(most);
@@ -197,6 +206,10 @@ impl Engine {
     /// Has the next octets in memory, so that the kernel's copy does not wait for a disk on a thread of the runtime.
     async fn warm(&self, file: &mut dyn Readable, offset: u64, count: usize) -> Result<()> {
         let last = offset + count as u64 - 1;
+        // A stint may wait for a disk.
+        if is_patient() {
+            return Ok(());
+        }
         if let Operation::Ready(_) = file.read_at(last, Vec::with_capacity(1)) {
             return Ok(());
         }
@@ -207,10 +220,18 @@ impl Engine {
     async fn send_copied(&mut self, mut file: Box<dyn Readable>, length: u64) -> Result<()> {
         let mut offset = self.job.offset;
         let mut marked = offset;
-        let mut buffer = Vec::with_capacity(buffer_for(length.saturating_sub(offset)));
+        let buffer_for = |left: u64, most: usize| usize::try_from(left).unwrap_or(usize::MAX).clamp(1, most);
+        let mut buffer = Vec::with_capacity(buffer_for(length.saturating_sub(offset), DOWNLOAD_BUFFER_BYTES));
         let mut outgoing = Outgoing::new(form(&self.job), offset, self.level());
         let mut last = 0;
         while offset < length {
+            if is_patient() && buffer.capacity() < STINT_BUFFER_BYTES {
+                // The client is fast, and each call has its price.
+                let larger = buffer_for(length - offset, STINT_BUFFER_BYTES);
+                if buffer.capacity() < larger {
+                    buffer = Vec::with_capacity(larger);
+                }
+            }
             buffer = self.storage(file.read_at(offset, buffer)).await?;
             if buffer.is_empty() {
                 return Err(End::Shrank.into());
@@ -371,9 +392,4 @@ impl Lines {
 
 async fn broken(write: impl Future<Output = io::Result<usize>>) -> std::result::Result<usize, Broken> {
     Ok(write.await?)
-}
-
-/// No larger than the file.
-fn buffer_for(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX).clamp(1, DOWNLOAD_BUFFER_BYTES)
 }

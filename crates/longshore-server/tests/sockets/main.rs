@@ -16,6 +16,7 @@ mod files;
 mod full;
 mod keeping;
 mod keeping_ends;
+mod large;
 mod lines;
 mod listings;
 mod load;
