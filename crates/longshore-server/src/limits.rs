@@ -86,7 +86,7 @@ pub const MARKERS_AT_ONCE: usize = 64;
 /// Bytes of a listing that are gathered before they are sent, unless the next ones would have to be waited for.
 pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 /// Batches of a large directory that are read at once, ahead of what has been sent of its listing.
-pub const LISTING_JOBS: usize = 3;
+pub const LISTING_JOBS: usize = 4;
 
 const _: () = assert!(PASSWORD_HASHES < BLOCKING_JOBS);
 const _: () = assert!(CONTROL_READ_BYTES <= CONTROL_UNSENT_LIMIT_BYTES);

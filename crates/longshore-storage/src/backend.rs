@@ -96,7 +96,7 @@ pub trait Readable: Send {
 
 /// A directory that is open for listing.
 pub trait Directory: Send {
-    /// Some more entries, a thousand or so at most, without `.`, `..` and the store's own parts. `None` means: that was all, and it is so for
+    /// Some more entries, a few thousand at most, without `.`, `..` and the store's own parts. `None` means: that was all, and it is so for
     /// every operation that is begun behind it. An entry that vanishes while it is looked at is left out.
     ///
     /// The next operation may be begun before the last one has ended, and they may run at once: each brings entries

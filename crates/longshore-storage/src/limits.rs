@@ -60,8 +60,8 @@ pub const DIRECTORY_OWNER_BITS: u32 = 0o700;
 pub const BATCH_ENTRIES: usize = 256;
 /// Room for names that these are read into, one call of the kernel after the other. One name always has room in it.
 pub const FIRST_READ_BYTES: usize = 8 * 1024;
-/// Room for names that each further job reads, with one call: some hundred entries, which make its own cost small.
-pub const READ_BYTES: usize = 32 * 1024;
+/// Room for names that a further job reads in the end, with one call: a thousand entries or two, which make its own cost small.
+pub const READ_BYTES: usize = 64 * 1024;
 /// What a buffer without capacity is made to hold when it is read into.
 pub const DEFAULT_READ_BYTES: usize = 64 * 1024;
 

@@ -155,9 +155,9 @@ impl Ahead {
         }
     }
 
-    /// Begins further jobs: one at first, for most directories are small, then more.
+    /// Begins further jobs: none beside the first batch, for most directories are small, then more and more.
     fn begin(&mut self) -> longshore_storage::Result<()> {
-        let most = usize::try_from(self.next).unwrap_or(usize::MAX).clamp(1, LISTING_JOBS);
+        let most = usize::try_from(2 * self.next).unwrap_or(usize::MAX).clamp(1, LISTING_JOBS);
         while !self.ended && self.running.len() + self.waiting.len() < most {
             let writer = Arc::clone(&self.writer);
             let room = self.spare.pop().unwrap_or_default();

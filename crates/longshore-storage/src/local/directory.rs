@@ -19,9 +19,14 @@ use super::{PartsPolicy, Store, attributes, part, text};
 use crate::limits::{BATCH_ENTRIES, FIRST_READ_BYTES, READ_BYTES};
 use crate::{Batch, Detail, Directory, Entry, FileId, Operation, Result, Timestamp};
 
+/// What the kernel needs for a name of a dozen letters.
+const USUAL_NAME_BYTES: usize = 40;
+
 struct LocalDirectory {
     /// What the opening has read already.
     first: Option<Batch>,
+    /// Of the last job.
+    room_bytes: usize,
     reader: Arc<Reader>,
 }
 
@@ -53,7 +58,11 @@ pub(super) fn open(store: Arc<Store>, path: VirtualPath) -> Result<Box<dyn Direc
         first.entries.extend(more.entries);
     }
     reader.progress.get_mut().unwrap_or_else(PoisonError::into_inner).number = 1;
-    Ok(Box::new(LocalDirectory { first: Some(first), reader: Arc::new(reader) }))
+    Ok(Box::new(LocalDirectory {
+        first: Some(first),
+        room_bytes: FIRST_READ_BYTES,
+        reader: Arc::new(reader),
+    }))
 }
 
 impl Directory for LocalDirectory {
@@ -67,7 +76,10 @@ impl Directory for LocalDirectory {
             return Operation::Ready(Ok(None));
         }
         let reader = Arc::clone(&self.reader);
-        Operation::blocking(move || reader.next_batch(detail, READ_BYTES))
+        // Small jobs at first: others can join in the sooner.
+        self.room_bytes = (2 * self.room_bytes).min(READ_BYTES);
+        let room_bytes = self.room_bytes;
+        Operation::blocking(move || reader.next_batch(detail, room_bytes))
     }
 }
 
@@ -87,7 +99,9 @@ impl Reader {
             }
         };
         progress.finished = !matches!(next, Some(Ok(_)));
-        let mut batch = Batch { number: progress.number, entries: Vec::new() };
+        // As many as fit in when names are of the usual length.
+        let entries = Vec::with_capacity(if progress.finished { 0 } else { room_bytes / USUAL_NAME_BYTES });
+        let mut batch = Batch { number: progress.number, entries };
         progress.number += 1;
         // Only the call has to come in turn. What it has brought others need not wait for.
         drop(progress);
