@@ -2,10 +2,14 @@
 //!
 //! Not inside: a clock. Whoever needs "now" is given it.
 
-use jiff::SignedDuration;
 use jiff::civil::Date;
 
 const DAY_SECONDS: i64 = 86_400;
+/// From 1 March of the year 400 before the year 0 to 1970-01-01.
+const MARCH_BEFORE_TO_EPOCH_DAYS: i64 = 719_468 + DAYS_OF_400_YEARS as i64;
+const DAYS_OF_4_YEARS: u32 = 4 * 365 + 1;
+const DAYS_OF_100_YEARS: u32 = 25 * DAYS_OF_4_YEARS - 1;
+const DAYS_OF_400_YEARS: u32 = 4 * DAYS_OF_100_YEARS + 1;
 const EPOCH: Date = Date::constant(1970, 1, 1);
 /// 0000-01-01 00:00:00.
 const FIRST_SECONDS: i64 = -62_167_219_200;
@@ -44,15 +48,31 @@ impl Civil {
     /// What calendar and clock show at `time`; before the year 0 and after 9999, the nearest second within.
     pub(crate) fn of(time: UnixTime) -> Civil {
         let seconds = time.seconds.clamp(FIRST_SECONDS, LAST_SECONDS);
-        let date = EPOCH
-            .checked_add(SignedDuration::from_secs(seconds.div_euclid(DAY_SECONDS) * DAY_SECONDS))
-            .expect("the clamped range is within the calendar");
-        let second_of_day = seconds.rem_euclid(DAY_SECONDS);
+        // Listings ask this of each entry, so it is done by numbers. The year begins in March here: then its months have
+        // the same lengths in all years, but for the end of the last one, and centuries of one era only differ there too.
+        // The era before the year 0 keeps all numbers positive.
+        let day = (seconds.div_euclid(DAY_SECONDS) + MARCH_BEFORE_TO_EPOCH_DAYS) as u32;
+        let (era, day_of_era) = (day / DAYS_OF_400_YEARS, day % DAYS_OF_400_YEARS);
+        // The last day of four centuries, and of four years, belongs to the year that it ends.
+        let century = (day_of_era / DAYS_OF_100_YEARS).min(3);
+        let day_of_century = day_of_era - century * DAYS_OF_100_YEARS;
+        let four_years = day_of_century / DAYS_OF_4_YEARS;
+        let day_of_four = day_of_century - four_years * DAYS_OF_4_YEARS;
+        let year_of_four = (day_of_four / 365).min(3);
+        let day_of_year = day_of_four - year_of_four * 365;
+        // Months from March on have 31, 30, 31, 30, 31 days, again and again: 153 in five.
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let begins_later = month_from_march >= 10;
+        let month = if begins_later { month_from_march - 9 } else { month_from_march + 3 };
+        let year_of_era = 100 * century + 4 * four_years + year_of_four + u32::from(begins_later);
+        let year = (400 * era + year_of_era) - 400;
+        let second_of_day = seconds.rem_euclid(DAY_SECONDS) as u32;
         // None of these casts can change a value: the ranges are those in the fields' docs.
         Civil {
-            year: date.year() as u16,
-            month: date.month() as u8,
-            day: date.day() as u8,
+            year: year as u16,
+            month: month as u8,
+            day: day as u8,
             hour: (second_of_day / 3600) as u8,
             minute: (second_of_day / 60 % 60) as u8,
             second: (second_of_day % 60) as u8,
@@ -195,6 +215,20 @@ mod tests {
         check_write(LAST_SECONDS, "99991231235959");
         check_write(LAST_SECONDS + 1, "99991231235959");
         check_write(i64::MAX, "99991231235959");
+    }
+
+    /// Each day of the calendar, as another calendar counts them.
+    #[test]
+    fn every_day() {
+        let mut date = Date::constant(0, 1, 1);
+        for seconds in (FIRST_SECONDS..=LAST_SECONDS).step_by(DAY_SECONDS as usize) {
+            let civil = Civil::of(UnixTime { seconds, nanoseconds: 0 });
+            let told = (i16::try_from(civil.year).unwrap(), civil.month as i8, civil.day as i8);
+            assert_eq!(told, (date.year(), date.month(), date.day()), "{seconds}");
+            if let Ok(next) = date.tomorrow() {
+                date = next;
+            }
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use longshore_proto::server::{self, QuotaStatus, StorageOp, StorageOutcome, Uplo
 use longshore_proto::time::UnixTime;
 use longshore_proto::verbs::{Direction, Failure};
 use longshore_storage::{
-    Abandoned, Backend, Directory, Durability, Entry, Error, ErrorKind, Kind, Quota, Readable, Timestamp,
-    Upload, UploadPlan, UploadRequest,
+    Abandoned, Backend, Detail, Directory, Durability, Entry, Error, ErrorKind, Kind, Quota, Readable,
+    Timestamp, Upload, UploadPlan, UploadRequest,
 };
 
 use crate::bandwidth::{Pace, Throttle};
@@ -211,8 +211,8 @@ async fn attempt(
             tenant.may(Permission::List, &path)?;
             let entry = pool.run(backend.stat(&path)).await?;
             let mut line = Vec::with_capacity(160);
-            let permissions = tenant.account.permissions_at(&path);
-            facts.write_entry(&mut line, &item(&entry, permissions), path.as_bytes());
+            let rights = rights(entry.kind, tenant.account.permissions_at(&path));
+            facts.write_entry(&mut line, &item(&entry, rights), path.as_bytes());
             StorageOutcome::Lines { lines: vec![line], directory: false }
         }
         StorageOp::StatusListing(path) => tenant.status_listing(pool, &path).await?,
@@ -351,7 +351,7 @@ impl Tenant {
         let now = unix_time(now());
         let long = |entry: &Entry| {
             let mut line = Vec::with_capacity(80);
-            listing::unix::write_line(&mut line, &item(entry, Permissions::NONE), now);
+            listing::unix::write_line(&mut line, &item(entry, Rights::NONE), now);
             // Only the line's end: a name may end in spaces.
             line.truncate(line.len().saturating_sub(2));
             line
@@ -364,16 +364,13 @@ impl Tenant {
             result => result?,
         };
         let mut lines = Vec::new();
-        loop {
-            let entries = pool.run(directory.next_entries()).await?;
-            if entries.is_empty() {
-                return Ok(StorageOutcome::Lines { lines, directory: true });
-            }
-            if lines.len() + entries.len() > STATUS_LIMIT_ENTRIES {
+        while let Some(batch) = pool.run(directory.next_entries(Detail::All)).await? {
+            if lines.len() + batch.entries.len() > STATUS_LIMIT_ENTRIES {
                 return Ok(StorageOutcome::TooMany);
             }
-            lines.extend(entries.iter().map(long));
+            lines.extend(batch.entries.iter().map(long));
         }
+        Ok(StorageOutcome::Lines { lines, directory: true })
     }
 
     /// What may be done to an entry of a directory; without rules by path it is the same for all.
@@ -387,7 +384,7 @@ impl Tenant {
 }
 
 /// An entry in the words of listings, with what may be done to it.
-pub(crate) fn item(entry: &Entry, permissions: Permissions) -> Item<'_> {
+pub(crate) fn item(entry: &Entry, rights: Rights) -> Item<'_> {
     Item {
         name: &entry.name,
         kind: match entry.kind {
@@ -403,12 +400,12 @@ pub(crate) fn item(entry: &Entry, permissions: Permissions) -> Item<'_> {
         links: entry.links,
         unique: (entry.id.device, entry.id.inode),
         link_target: entry.link_target.as_deref(),
-        rights: rights(entry.kind, permissions),
+        rights,
     }
 }
 
 /// The `perm` fact (RFC 3659 section 7.5.5).
-fn rights(kind: Kind, permissions: Permissions) -> Rights {
+pub(crate) fn rights(kind: Kind, permissions: Permissions) -> Rights {
     let table: &[(Permission, Rights)] = match kind {
         Kind::File => &[
             (Permission::Append, Rights::APPEND),

@@ -106,8 +106,10 @@ pub const MARKER_INTERVAL_BYTES: u64 = 4 * 1024 * 1024;
 pub const KEPT_READ_BYTES: usize = 4096;
 /// Restart markers of an upload that wait to be answered. They are answered before more are looked at.
 pub const MARKERS_AT_ONCE: usize = 64;
-/// Bytes of a listing that are gathered before they are sent.
+/// Bytes of a listing that are gathered before they are sent, unless the next ones would have to be waited for.
 pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
+/// Batches of a large directory that are read at once, ahead of what has been sent of its listing.
+pub const LISTING_JOBS: usize = 4;
 
 const _: () = assert!(PASSWORD_HASHES < BLOCKING_JOBS);
 const _: () = assert!(IN_PLACE_TICK.as_nanos() < IN_PLACE_REST.as_nanos());

@@ -3,6 +3,7 @@
 //! Not inside: the decision to begin, the reply, the commit of an upload. A transfer ends early only at its
 //! waits, when [`Cancel`] asks for it, so its count is always exact.
 
+mod list;
 mod receive;
 mod send;
 mod stint;
@@ -21,7 +22,7 @@ use longshore_proto::transmission::{Form, Marker, Problem};
 use longshore_proto::verbs::Failure;
 use longshore_storage::{ErrorKind, Job, Operation};
 
-use self::send::Source;
+use self::list::Source;
 use crate::bandwidth::Throttle;
 use crate::config::Deflate;
 use crate::convert::{self, Opened, Tenant};
@@ -133,9 +134,9 @@ async fn begin(job: TransferJob, link: Link, opened: Opened, tenant: Arc<Tenant>
     let (result, opened) = match opened {
         Opened::File(file) => (engine.send_file(file).await, Opened::Nothing),
         Opened::Directory(directory) => {
-            (engine.send_listing(Source::Directory(directory), &tenant).await, Opened::Nothing)
+            (engine.send_listing(Source::Directory(directory), tenant).await, Opened::Nothing)
         }
-        Opened::Entry(entry) => (engine.send_listing(Source::Entry(entry), &tenant).await, Opened::Nothing),
+        Opened::Entry(entry) => (engine.send_listing(Source::Entry(entry), tenant).await, Opened::Nothing),
         Opened::Upload(mut upload) => (engine.receive(upload.as_mut()).await, Opened::Upload(upload)),
         Opened::Nothing | Opened::Whole(..) | Opened::Refused(_) => (Ok(()), Opened::Nothing),
     };

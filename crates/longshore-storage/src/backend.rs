@@ -96,9 +96,31 @@ pub trait Readable: Send {
 
 /// A directory that is open for listing.
 pub trait Directory: Send {
-    /// Some more entries, in the store's own order, without `.`, `..` and the store's own parts. Empty means: that
-    /// was all. An entry that vanishes while it is looked at is left out.
-    fn next_entries(&mut self) -> Operation<Vec<Entry>>;
+    /// Some more entries, a few thousand at most, without `.`, `..` and the store's own parts. `None` means: that was all, and it is so for
+    /// every operation that is begun behind it. An entry that vanishes while it is looked at is left out.
+    ///
+    /// The next operation may be begun before the last one has ended, and they may run at once: each brings entries
+    /// that no other one brings, in batches that may come in any order and are numbered in the store's. What stands in
+    /// the directory all the while comes once, whatever else comes and goes.
+    fn next_entries(&mut self, detail: Detail) -> Operation<Option<Batch>>;
+}
+
+/// What a listing wants to know of its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Their names. What else an entry holds need not be so: to know it, a store would have to look at each file.
+    Names,
+    /// Everything.
+    All,
+}
+
+/// Some entries of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its place among the batches of this listing, from 0 on without a gap.
+    pub number: u64,
+    /// The entries in the store's own order; none where all have vanished.
+    pub entries: Vec<Entry>,
 }
 
 /// What to write, where, and how safely.

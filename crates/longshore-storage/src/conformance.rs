@@ -94,6 +94,8 @@ cases! {
         a_file_is_read_at_any_offset,
         an_open_file_never_mixes_with_its_replacement,
         a_listing_has_every_entry_once,
+        batches_of_a_listing_come_in_any_order,
+        a_listing_bears_a_directory_that_changes,
         odd_names_come_back_as_they_are,
         names_need_not_be_utf_8;
     names:

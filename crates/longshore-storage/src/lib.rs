@@ -39,7 +39,8 @@ mod unique;
 mod usage;
 
 pub use backend::{
-    Abandoned, Backend, Committed, Directory, Durability, Part, Readable, Upload, UploadPlan, UploadRequest,
+    Abandoned, Backend, Batch, Committed, Detail, Directory, Durability, Part, Readable, Upload, UploadPlan,
+    UploadRequest,
 };
 pub use entry::{Entry, FileId, Kind, Timestamp};
 pub use error::{Error, ErrorKind, Result};

@@ -16,8 +16,8 @@ use crate::limits::{
     BATCH_ENTRIES, DEFAULT_READ_BYTES, DIRECTORY_MODE_BITS, DIRECTORY_OWNER_BITS, REGULAR_FILE_MODE_BITS,
 };
 use crate::{
-    Backend, Directory, Entry, ErrorKind, Operation, Part, Readable, Result, Timestamp, Upload,
-    UploadRequest, Usage,
+    Backend, Batch, Detail, Directory, Entry, ErrorKind, Operation, Part, Readable, Result, Timestamp,
+    Upload, UploadRequest, Usage,
 };
 use tree::{Content, DIRECTORY_MODE, FILE_MODE, Tree};
 
@@ -136,7 +136,7 @@ impl Backend for Memory {
         self.ready(|tree| {
             tree.find_directory(path)?;
             let entries: Vec<Entry> = tree.children(path).map(|(path, node)| node.entry(path)).collect();
-            Ok(Box::new(MemoryDirectory { entries: entries.into_iter() }) as Box<dyn Directory>)
+            Ok(Box::new(MemoryDirectory { entries: entries.into_iter(), number: 0 }) as Box<dyn Directory>)
         })
     }
 
@@ -251,12 +251,17 @@ impl Readable for MemoryFile {
     }
 }
 
+/// What stood in a directory when it was opened.
 struct MemoryDirectory {
     entries: std::vec::IntoIter<Entry>,
+    number: u64,
 }
 
 impl Directory for MemoryDirectory {
-    fn next_entries(&mut self) -> Operation<Vec<Entry>> {
-        Operation::Ready(Ok(self.entries.by_ref().take(BATCH_ENTRIES).collect()))
+    fn next_entries(&mut self, _detail: Detail) -> Operation<Option<Batch>> {
+        let entries: Vec<Entry> = self.entries.by_ref().take(BATCH_ENTRIES).collect();
+        let batch = Batch { number: self.number, entries };
+        self.number += 1;
+        Operation::Ready(Ok((!batch.entries.is_empty()).then_some(batch)))
     }
 }

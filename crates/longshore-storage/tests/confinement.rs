@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Scratch, begin, check_error, list, on_disk, path, put, read, request};
 use longshore_storage::local::{Local, LocalOptions, Resolver};
-use longshore_storage::{Backend, ErrorKind, FileId, Kind, Timestamp, UploadPlan, UploadRequest};
+use longshore_storage::{Backend, Detail, ErrorKind, FileId, Kind, Timestamp, UploadPlan, UploadRequest};
 use rustix::fs::{CWD, RenameFlags};
 
 const RESOLVERS: [Resolver; 2] = [Resolver::Openat2, Resolver::Walk];
@@ -410,9 +410,12 @@ fn a_directory_swapped_without_pause_leads_nowhere_else() {
                         reads += 1;
                     }
                     if let Ok(mut directory) = store.open_directory(&path("/dir")).wait()
-                        && let Ok(entries) = directory.next_entries().wait()
+                        && let Ok(Some(batch)) = directory.next_entries(Detail::All).wait()
                     {
-                        assert!(entries.iter().all(|entry| entry.name != b"below"), "the outside was listed");
+                        assert!(
+                            batch.entries.iter().all(|entry| entry.name != b"below"),
+                            "the outside was listed"
+                        );
                     }
                     let plan =
                         [UploadPlan::Replace, UploadPlan::Append, UploadPlan::At(3), UploadPlan::Unique];

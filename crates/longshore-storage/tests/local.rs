@@ -13,7 +13,7 @@ use common::{
 use longshore_storage::limits::PART_EXPIRY;
 use longshore_storage::local::{InPlace, Local, LocalOptions, PartsPolicy, Resolver};
 use longshore_storage::{
-    Abandoned, Backend, Durability, ErrorKind, Kind, Operation, Upload, UploadPlan, UploadRequest,
+    Abandoned, Backend, Detail, Durability, ErrorKind, Kind, Operation, Upload, UploadPlan, UploadRequest,
 };
 use rustix::fs::XattrFlags;
 
@@ -167,7 +167,8 @@ fn links_are_listed_with_what_they_lead_to() {
     symlink("/etc", root.join("dir/out")).expect("a link is made");
     let store = open_default(root);
     let mut directory = store.open_directory(&path("/dir")).wait().expect("the directory opens");
-    let mut entries = directory.next_entries().wait().expect("it can be read");
+    let batch = directory.next_entries(Detail::All).wait().expect("it can be read");
+    let mut entries = batch.expect("there are entries").entries;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let seen: Vec<_> = entries
         .iter()
@@ -202,8 +203,9 @@ fn a_small_listing_needs_one_job_and_what_is_cached_none() {
     let store = open_default(scratch.path());
     put(&store, "/file", b"x").expect("it is stored");
     let mut directory = store.open_directory(&path("/")).wait().expect("the directory opens");
-    assert!(matches!(directory.next_entries(), Operation::Ready(Ok(entries)) if entries.len() == 1));
-    assert!(matches!(directory.next_entries(), Operation::Ready(Ok(entries)) if entries.is_empty()));
+    let first = directory.next_entries(Detail::All);
+    assert!(matches!(first, Operation::Ready(Ok(Some(batch))) if batch.entries.len() == 1));
+    assert!(matches!(directory.next_entries(Detail::All), Operation::Ready(Ok(None))));
     // The walk never answers at once: it cannot tell what would have to wait.
     let walk = open(scratch.path(), LocalOptions { resolver: Resolver::Walk, ..LocalOptions::default() });
     assert!(matches!(walk.stat(&path("/file")), Operation::Blocking(_)));

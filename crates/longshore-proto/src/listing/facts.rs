@@ -107,7 +107,7 @@ impl Facts {
         }
         if self.contains(Facts::PERM) {
             out.extend_from_slice(b"perm=");
-            out.extend(item.rights.meaningful_for(item.kind).letters());
+            out.extend_from_slice(item.rights.meaningful_for(item.kind).letters(&mut [0; 10]));
             out.push(b';');
         }
         if self.contains(Facts::UNIQUE) {

@@ -138,12 +138,14 @@ impl Rights {
         })
     }
 
-    fn letters(self) -> impl Iterator<Item = u8> {
-        Rights::LETTERS
-            .into_iter()
-            .enumerate()
-            .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
-            .map(|(_, letter)| letter)
+    /// The letters of the set, in the beginning of `room`.
+    fn letters(self, room: &mut [u8; 10]) -> &[u8] {
+        let mut count = 0;
+        for (bit, letter) in Rights::LETTERS.into_iter().enumerate() {
+            room[count] = letter;
+            count += usize::from(self.0 >> bit & 1);
+        }
+        &room[..count]
     }
 }
 
@@ -157,7 +159,7 @@ impl BitOr for Rights {
 
 impl fmt::Debug for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters: String = self.letters().map(char::from).collect();
+        let letters = self.letters(&mut [0; 10]).escape_ascii().to_string();
         f.debug_tuple("Rights").field(&letters).finish()
     }
 }
@@ -193,8 +195,18 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, number: u64) {
 
 /// A number in hexadecimal.
 fn push_hexadecimal(out: &mut Vec<u8>, number: u64) {
-    let nibbles = number.checked_ilog2().map_or(1, |bits| bits / 4 + 1);
-    out.extend((0..nibbles).rev().map(|nibble| b"0123456789abcdef"[(number >> (4 * nibble) & 0xF) as usize]));
+    let mut digits = [0; 16];
+    let mut first = digits.len();
+    let mut rest = number;
+    loop {
+        first -= 1;
+        digits[first] = b"0123456789abcdef"[(rest & 0xF) as usize];
+        rest >>= 4;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
 }
 
 /// The digits of a number in the end of `digits`, which holds the longest (2^64 - 1).

@@ -1,35 +1,22 @@
-//! Sending: files through the kernel or through a buffer, and listings.
+//! Sending: files through the kernel or through a buffer.
 //!
-//! Not inside: how a form looks on the wire, which `longshore_proto::transmission` knows.
+//! Not inside: listings, and how a form looks on the wire, which `longshore_proto::transmission` knows.
 
-use longshore_accounts::Permissions;
 use longshore_net::is_patient;
-use longshore_path::VirtualPath;
-use longshore_proto::listing::{self, Pattern};
-use longshore_proto::server::{End, ListingFormat, Plan};
-use longshore_proto::time::UnixTime;
-use longshore_proto::transmission::{
-    BLOCK_HEADER_BYTES, Descriptor, Form, Level, Representation, Sender, Structure, block_header,
-};
-use longshore_storage::{Directory, Entry, Operation, Readable};
+use longshore_proto::server::End;
+use longshore_proto::transmission::{BLOCK_HEADER_BYTES, Descriptor, Form, Level, Sender, block_header};
+use longshore_storage::{Operation, Readable};
 
 use std::future::Future;
 use std::io;
 use std::sync::atomic::Ordering;
 
 use super::{Engine, Result, form, lost, pause, send, stint, wait};
-use crate::convert::{self, Tenant};
 use crate::limits::{
-    DOWNLOAD_BUFFER_BYTES, LISTING_BUFFER_BYTES, MARKER_INTERVAL_BYTES, SENDFILE_CHUNK_BYTES,
-    STINT_BUFFER_BYTES, WHOLE_MOST_BYTES, ZERO_COPY_BLOCKS_LEAST_BYTES,
+    DOWNLOAD_BUFFER_BYTES, MARKER_INTERVAL_BYTES, SENDFILE_CHUNK_BYTES, STINT_BUFFER_BYTES, WHOLE_MOST_BYTES,
+    ZERO_COPY_BLOCKS_LEAST_BYTES,
 };
 use crate::link::Broken;
-
-/// What a listing is made of.
-pub(super) enum Source {
-    Directory(Box<dyn Directory>),
-    Entry(Box<Entry>),
-}
 
 /// What comes of copying inside the kernel.
 enum Copied {
@@ -193,7 +180,7 @@ impl Engine {
         }
     }
 
-    fn level(&self) -> Level {
+    pub(super) fn level(&self) -> Level {
         self.job.level.unwrap_or(self.hands.deflate.level)
     }
 
@@ -255,62 +242,16 @@ impl Engine {
         outgoing.finish();
         send(&self.job, &mut self.link, &self.hands, outgoing.bytes(&buffer[..last])).await
     }
-
-    pub(super) async fn send_listing(&mut self, source: Source, tenant: &Tenant) -> Result<()> {
-        let Plan::Listing { format, pattern } = self.job.plan.clone() else {
-            return Err(End::Reset.into());
-        };
-        let directory = self.job.path.clone();
-        let mut lines =
-            Lines { directory, format, pattern, now: convert::unix_time(convert::now()), out: Vec::new() };
-        // Lines come with CR LF, which octets are: only where a text has another form must it be made.
-        let form = form(&self.job);
-        let plain = form.structure == Structure::File && form.representation != Representation::Ebcdic;
-        let listed = if plain { Form { representation: Representation::Image, ..form } } else { form };
-        let mut outgoing = Outgoing::new(listed, 0, self.level());
-        match source {
-            Source::Entry(mut entry) => {
-                // One file: NLST gives back the name it was asked by, not a name within it.
-                entry.name = self.job.path.file_name().unwrap_or(b"/").to_vec();
-                if let ListingFormat::Names(prefix) = &mut lines.format {
-                    let given = prefix.strip_suffix(b"/").unwrap_or(prefix).to_vec();
-                    entry.name = given;
-                    prefix.clear();
-                }
-                lines.write(&entry, tenant);
-            }
-            Source::Directory(mut directory) => loop {
-                let entries = self.storage(directory.next_entries()).await?;
-                if entries.is_empty() {
-                    break;
-                }
-                for entry in &entries {
-                    lines.write(entry, tenant);
-                }
-                if lines.out.len() >= LISTING_BUFFER_BYTES {
-                    lines.take_carriage_returns(!plain);
-                    outgoing.put(&lines.out);
-                    send(&self.job, &mut self.link, &self.hands, outgoing.bytes(&lines.out)).await?;
-                    outgoing.sent();
-                    lines.out.clear();
-                }
-            },
-        }
-        lines.take_carriage_returns(!plain);
-        outgoing.put(&lines.out);
-        outgoing.finish();
-        send(&self.job, &mut self.link, &self.hands, outgoing.bytes(&lines.out)).await
-    }
 }
 
 /// Octets on their way out: as they are, or in the form that the transfer has.
-enum Outgoing {
+pub(super) enum Outgoing {
     Plain,
     Formed { sender: Option<Box<Sender>>, bytes: Vec<u8> },
 }
 
 impl Outgoing {
-    fn new(form: Form, offset: u64, level: Level) -> Outgoing {
+    pub(super) fn new(form: Form, offset: u64, level: Level) -> Outgoing {
         if form.is_identity() {
             return Outgoing::Plain;
         }
@@ -320,7 +261,7 @@ impl Outgoing {
         }
     }
 
-    fn put(&mut self, octets: &[u8]) {
+    pub(super) fn put(&mut self, octets: &[u8]) {
         if let Outgoing::Formed { sender: Some(sender), bytes } = self {
             sender.send(octets, bytes);
         }
@@ -332,7 +273,7 @@ impl Outgoing {
         }
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         if let Outgoing::Formed { sender, bytes } = self
             && let Some(sender) = sender.take()
         {
@@ -341,51 +282,16 @@ impl Outgoing {
     }
 
     /// What goes out: what was made of `octets`, which were put last, and of those before them that were held back.
-    fn bytes<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
+    pub(super) fn bytes<'a>(&'a self, octets: &'a [u8]) -> &'a [u8] {
         match self {
             Outgoing::Plain => octets,
             Outgoing::Formed { bytes, .. } => bytes,
         }
     }
 
-    fn sent(&mut self) {
+    pub(super) fn sent(&mut self) {
         if let Outgoing::Formed { bytes, .. } = self {
             bytes.clear();
-        }
-    }
-}
-
-/// The lines of a listing as they gather.
-struct Lines {
-    directory: VirtualPath,
-    format: ListingFormat,
-    pattern: Option<Pattern>,
-    now: UnixTime,
-    out: Vec<u8>,
-}
-
-impl Lines {
-    /// For forms that have ends of lines of their own.
-    fn take_carriage_returns(&mut self, take: bool) {
-        if take {
-            // No name has one: control characters are shown as `?`.
-            self.out.retain(|&byte| byte != b'\r');
-        }
-    }
-
-    fn write(&mut self, entry: &Entry, tenant: &Tenant) {
-        if self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&entry.name)) {
-            return;
-        }
-        match &self.format {
-            ListingFormat::Long => {
-                listing::unix::write_line(&mut self.out, &convert::item(entry, Permissions::NONE), self.now)
-            }
-            ListingFormat::Names(prefix) => listing::write_name_line(&mut self.out, prefix, &entry.name),
-            ListingFormat::Facts(facts) => {
-                let permissions = tenant.permissions_of(&self.directory, &entry.name);
-                facts.write_line(&mut self.out, &convert::item(entry, permissions));
-            }
         }
     }
 }

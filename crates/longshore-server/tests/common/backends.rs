@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use longshore_server::path::VirtualPath;
 use longshore_server::storage::memory::Memory;
 use longshore_server::storage::{
-    Abandoned, Backend, Committed, Directory, Entry, Error, ErrorKind, Operation, Part, Readable, Timestamp,
-    Upload, UploadRequest, Usage,
+    Abandoned, Backend, Batch, Committed, Detail, Directory, Entry, Error, ErrorKind, Operation, Part,
+    Readable, Timestamp, Upload, UploadRequest, Usage,
 };
 
 use super::PATIENCE;
@@ -195,8 +195,8 @@ struct OddDirectory {
 }
 
 impl Directory for OddDirectory {
-    fn next_entries(&mut self) -> Operation<Vec<Entry>> {
-        self.handle.apply("next_entries", || self.inner.next_entries())
+    fn next_entries(&mut self, detail: Detail) -> Operation<Option<Batch>> {
+        self.handle.apply("next_entries", || self.inner.next_entries(detail))
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod backends;
 pub(crate) mod client;
 pub(crate) mod formed;
 pub(crate) mod ground;
+pub(crate) mod slow_disk;
 pub(crate) mod tls;
 pub(crate) mod wire;
 

@@ -1,10 +1,15 @@
 //! What LIST, NLST, MLSD, MLST and STAT show of a tree.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+
 use longshore_server::storage::Timestamp;
+use longshore_server::storage::limits::BATCH_ENTRIES;
 use longshore_server::storage::memory::Memory;
 
+use crate::common::backends::{Gate, Odd, Way};
 use crate::common::ground::{Scratch, with_each_store};
-use crate::common::{Client, Server, Situation, octets};
+use crate::common::{Client, PATIENCE, Server, Situation, check_octets, octets};
 
 /// 2020-02-03 04:05:06 UTC.
 const LONG_AGO: Timestamp = Timestamp { seconds: 1_580_702_706, nanoseconds: 0 };
@@ -175,6 +180,97 @@ fn links() {
     client.store("STOR inside", b"new");
     assert_eq!(std::fs::read(root.join("file")).expect("it is there"), b"new");
     assert!(std::fs::symlink_metadata(root.join("inside")).expect("it is there").is_symlink());
+}
+
+/// Files that stay are listed once, whatever comes and goes while the listing waits for its reader.
+#[test]
+fn a_directory_that_changes_while_its_listing_is_held_back() {
+    const FILES: usize = 20_000;
+    let scratch = Scratch::new();
+    let name = |number: usize| format!("{number:05}{}", "n".repeat(240));
+    for number in 0..FILES {
+        std::fs::write(scratch.path().join(name(number)), "").expect("it is written");
+    }
+    let goes = |number: usize| number.is_multiple_of(3);
+    let server = Server::of(scratch.local());
+    let mut client = server.anna();
+    let to = client.passive();
+    let mut data = crate::common::Data::connect_small(to, 4096);
+    client.command("MLSD", 125);
+    let mut listing = data.read(10_000);
+    for number in (0..FILES).filter(|&number| goes(number)) {
+        std::fs::remove_file(scratch.path().join(name(number))).expect("it is removed");
+        std::fs::write(scratch.path().join(format!("new-{number}")), "").expect("it is written");
+    }
+    listing.extend(data.read_all());
+    client.expect(226);
+    let listing = lines(listing);
+    let mut names: Vec<&str> = listing.iter().filter_map(|line| line.split(' ').next_back()).collect();
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "an entry was listed twice");
+    let is_listed = |number: usize| names.binary_search(&name(number).as_str()).is_ok();
+    for number in (0..FILES).filter(|&number| !goes(number)) {
+        assert!(is_listed(number), "{number} was there all the while");
+    }
+    assert!(
+        (0..FILES).any(|number| goes(number) && !is_listed(number)),
+        "the directory was read to its end before anybody read the listing"
+    );
+}
+
+/// As many as make a few batches.
+fn batches() -> Memory {
+    let memory = Memory::with_clock(|| LONG_AGO);
+    for number in 0..8 * BATCH_ENTRIES {
+        memory.insert(format!("/{number:05}"), "");
+    }
+    memory
+}
+
+/// What has been read is sent before the rest is waited for.
+#[test]
+fn the_first_lines_do_not_wait_for_the_last() {
+    let gate = Gate::new();
+    let (calls, held) = (AtomicUsize::new(0), gate.clone());
+    let server = Server::of(Odd::new(batches(), move |name, _| {
+        let is_second = name == "next_entries" && calls.fetch_add(1, Ordering::SeqCst) == 1;
+        if is_second { Way::BehindGate(held.clone()) } else { Way::AsUsual }
+    }));
+    let mut client = server.anna();
+    let mut data = client.data();
+    client.command("NLST", 125);
+    let first = data.read(BATCH_ENTRIES * "00000\r\n".len());
+    assert!(first.starts_with(b"00000\r\n"), "{}", first.escape_ascii());
+    gate.wait_for_jobs(1);
+    gate.open();
+    assert_eq!(data.read_all().len(), 7 * first.len());
+    client.expect(226);
+}
+
+/// Batches that overtake others wait for their turn.
+#[test]
+fn lines_go_out_in_the_order_of_the_store() {
+    let gate = Gate::new();
+    let (call, calls) = mpsc::channel();
+    let (counted, held, call) = (AtomicUsize::new(0), gate.clone(), Mutex::new(call));
+    let server = Server::of(Odd::new(batches(), move |name, _| {
+        if name != "next_entries" {
+            return Way::AsUsual;
+        }
+        let number = counted.fetch_add(1, Ordering::SeqCst);
+        let call = call.lock().expect("nobody panics with it");
+        // Calls behind the end may come when the test has gone on.
+        let _ = call.send(number);
+        if number == 3 { Way::BehindGate(held.clone()) } else { Way::AsUsual }
+    }));
+    let mut client = server.anna();
+    let mut data = client.data();
+    client.command("NLST", 125);
+    while calls.recv_timeout(PATIENCE).expect("others are read while one is held") < 5 {}
+    gate.open();
+    let expected: String = (0..8 * BATCH_ENTRIES).map(|number| format!("{number:05}\r\n")).collect();
+    check_octets(&data.read_all(), expected.as_bytes());
+    client.expect(226);
 }
 
 /// A listing that its reader does not take all of is cut, not truncated with success.

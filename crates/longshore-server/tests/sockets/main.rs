@@ -7,6 +7,7 @@ mod common;
 
 mod addresses;
 mod bandwidth;
+mod changing;
 mod cuts;
 mod defence;
 mod dialogue;
@@ -32,6 +33,7 @@ mod reloading;
 mod resume;
 mod sessions;
 mod shutdown;
+mod slow_disks;
 mod tls_attacks;
 mod tls_ends;
 mod tls_limits;

@@ -4,8 +4,8 @@ use longshore_path::VirtualPath;
 
 use super::{Errand, Subject};
 use crate::{
-    Backend, Committed, Durability, Entry, Error, ErrorKind, Operation, Part, Result, Upload, UploadPlan,
-    UploadRequest, Usage,
+    Backend, Committed, Detail, Directory, Durability, Entry, Error, ErrorKind, Operation, Part, Result,
+    Upload, UploadPlan, UploadRequest, Usage,
 };
 
 /// Who uploads where the case does not care.
@@ -101,17 +101,28 @@ impl<'a> Kit<'a> {
 
     #[track_caller]
     pub(super) fn list(&self, name: impl AsRef<[u8]>) -> Vec<Entry> {
-        let mut directory = self.wait(self.backend.open_directory(&path(name))).expect("the directory opens");
+        let mut directory = self.open_directory(name);
         let mut entries = Vec::new();
-        loop {
-            let batch = self.wait(directory.next_entries()).expect("the directory can be read");
-            if batch.is_empty() {
-                let again = self.wait(directory.next_entries()).expect("the end can be asked for twice");
-                assert!(again.is_empty(), "after its end a listing goes on");
-                return entries;
-            }
-            entries.extend(batch);
+        self.list_rest(&mut *directory, &mut entries, 0);
+        entries
+    }
+
+    #[track_caller]
+    pub(super) fn open_directory(&self, name: impl AsRef<[u8]>) -> Box<dyn Directory> {
+        self.wait(self.backend.open_directory(&path(name))).expect("the directory opens")
+    }
+
+    /// Lists to the end, batch by batch, where the next one has this number.
+    #[track_caller]
+    pub(super) fn list_rest(&self, directory: &mut dyn Directory, entries: &mut Vec<Entry>, number: u64) {
+        for number in number.. {
+            let batch = self.wait(directory.next_entries(Detail::All)).expect("the directory can be read");
+            let Some(batch) = batch else { break };
+            assert_eq!(batch.number, number, "batches are counted");
+            entries.extend(batch.entries);
         }
+        let again = self.wait(directory.next_entries(Detail::All)).expect("the end can be asked for twice");
+        assert_eq!(again, None, "after its end a listing goes on");
     }
 
     /// The sorted names in a directory are these.

@@ -1,7 +1,7 @@
 //! Looking, reading and listing.
 
 use super::kit::{Kit, check_error, path};
-use crate::{ErrorKind, Kind};
+use crate::{Detail, ErrorKind, Kind};
 
 pub(super) fn an_empty_store_is_an_empty_root(kit: &Kit<'_>) {
     let root = kit.stat("/").expect("the root is there");
@@ -104,6 +104,70 @@ pub(super) fn a_listing_has_every_entry_once(kit: &Kit<'_>) {
     let expected: Vec<_> =
         (0..FILES).map(|number| format!("{number:04}").into_bytes()).chain([b"directory".to_vec()]).collect();
     assert!(names == expected, "{} names instead of {}", names.len(), expected.len());
+}
+
+/// A directory of so many files of one octet each; their names, sorted.
+#[track_caller]
+fn plant(kit: &Kit<'_>, directory: &str, files: usize) -> Vec<Vec<u8>> {
+    kit.make_directory(directory);
+    let name = |number: usize| format!("{number:04}{}", "-".repeat(60));
+    for number in 0..files {
+        kit.put(format!("{directory}/{}", name(number)), b"x");
+    }
+    (0..files).map(|number| name(number).into_bytes()).collect()
+}
+
+pub(super) fn batches_of_a_listing_come_in_any_order(kit: &Kit<'_>) {
+    let expected = plant(kit, "/many", 1500);
+    let in_turn: Vec<_> = kit.list("/many").into_iter().map(|entry| entry.name).collect();
+    for detail in [Detail::Names, Detail::All] {
+        let mut directory = kit.open_directory("/many");
+        let mut batches = Vec::new();
+        let mut ended = false;
+        while !ended {
+            // The last that was asked for is waited for first.
+            let operations: Vec<_> = (0..5).map(|_| directory.next_entries(detail)).collect();
+            for operation in operations.into_iter().rev() {
+                match kit.wait(operation).expect("the directory can be read") {
+                    Some(batch) => batches.push(batch),
+                    None => ended = true,
+                }
+            }
+        }
+        batches.sort_by_key(|batch| batch.number);
+        assert!(batches.iter().map(|batch| batch.number).eq(0..batches.len() as u64), "a number is missing");
+        let entries: Vec<_> = batches.into_iter().flat_map(|batch| batch.entries).collect();
+        assert!(detail == Detail::Names || entries.iter().all(|entry| entry.size == 1), "an empty file");
+        let mut names: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
+        assert!(names == in_turn, "their numbers bring them into the order that they have in turn");
+        names.sort();
+        assert!(names == expected, "{} names instead of {}", names.len(), expected.len());
+    }
+}
+
+pub(super) fn a_listing_bears_a_directory_that_changes(kit: &Kit<'_>) {
+    let planted = plant(kit, "/many", 1500);
+    let mut directory = kit.open_directory("/many");
+    let first = kit.wait(directory.next_entries(Detail::All)).expect("the directory can be read");
+    let mut entries = first.expect("there are entries").entries;
+    assert!(entries.len() < planted.len(), "the first entries come before all have been read");
+    let full = |name: &[u8]| [b"/many/", name].concat();
+    let goes = |number: usize| number.is_multiple_of(3);
+    for (number, name) in planted.iter().enumerate() {
+        if goes(number) {
+            kit.remove(full(name));
+            kit.put(full(format!("new {number}").as_bytes()), b"y");
+        }
+    }
+    kit.list_rest(&mut *directory, &mut entries, 1);
+    let mut names: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
+    names.sort();
+    let listed = names.len();
+    names.dedup();
+    assert_eq!(names.len(), listed, "an entry was listed twice");
+    for (number, name) in planted.iter().enumerate() {
+        assert!(goes(number) || names.binary_search(name).is_ok(), "one that stayed was not listed");
+    }
 }
 
 /// Stores, lists, renames and removes a file and a directory of this name.

@@ -1,6 +1,8 @@
 //! What a file has besides its contents: from the system's form to [`Entry`], and from an old file to the one
 //! that takes its place.
 
+use std::ffi::CStr;
+
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Statx, StatxFlags, Timespec, Timestamps, Uid, XattrFlags,
@@ -11,6 +13,16 @@ use super::resolve::Place;
 use crate::limits::{ATTRIBUTE_LIMIT_BYTES, REGULAR_FILE_MODE_BITS};
 use crate::{Entry, FileId, Kind, Timestamp};
 
+/// What an [`Entry`] is made of: all but the times of access and change, and the blocks.
+const LISTED: StatxFlags = StatxFlags::TYPE
+    .union(StatxFlags::MODE)
+    .union(StatxFlags::NLINK)
+    .union(StatxFlags::UID)
+    .union(StatxFlags::GID)
+    .union(StatxFlags::MTIME)
+    .union(StatxFlags::INO)
+    .union(StatxFlags::SIZE);
+
 /// What an open descriptor is.
 pub(super) fn status(descriptor: impl AsFd) -> Result<Statx> {
     rustix::fs::statx(descriptor, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
@@ -20,6 +32,12 @@ pub(super) fn status(descriptor: impl AsFd) -> Result<Statx> {
 pub(super) fn status_at(directory: impl AsFd, name: &[u8]) -> Result<Statx> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     rustix::fs::statx(directory, name, flags, StatxFlags::BASIC_STATS)
+}
+
+/// As [`status_at`], of what a listing shows: some file systems have to ask another machine for the rest.
+pub(super) fn status_listed(directory: impl AsFd, name: &CStr) -> Result<Statx> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    rustix::fs::statx(directory, name, flags, LISTED)
 }
 
 /// As [`status_at`] for a place; `None` when nothing is there.

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use longshore_path::VirtualPath;
 use longshore_storage::local::Local;
-use longshore_storage::{Backend, Durability, Quota, Result, Upload, UploadPlan, UploadRequest, Usage};
+use longshore_storage::{
+    Backend, Detail, Durability, Quota, Result, Upload, UploadPlan, UploadRequest, Usage,
+};
 use rustix::fs::CWD;
 
 /// A directory that vanishes with its value.
@@ -82,14 +84,12 @@ pub(crate) fn read(store: &impl Backend, name: &str) -> Result<Vec<u8>> {
 pub(crate) fn list(store: &impl Backend, name: &str) -> Vec<String> {
     let mut directory = store.open_directory(&path(name)).wait().expect("the directory opens");
     let mut names = Vec::new();
-    loop {
-        let batch = directory.next_entries().wait().expect("the directory can be read");
-        if batch.is_empty() {
-            names.sort();
-            return names;
-        }
-        names.extend(batch.into_iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()));
+    while let Some(batch) = directory.next_entries(Detail::Names).wait().expect("the directory can be read") {
+        let found = batch.entries.into_iter();
+        names.extend(found.map(|entry| String::from_utf8_lossy(&entry.name).into_owned()));
     }
+    names.sort();
+    names
 }
 
 /// The sorted names in a directory, as they are on the disk.
