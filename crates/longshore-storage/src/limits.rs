@@ -59,12 +59,12 @@ pub const DIRECTORY_OWNER_BITS: u32 = 0o700;
 /// Entries of a listing that the opening of a directory reads, or more: few enough that the first ones leave early.
 pub const BATCH_ENTRIES: usize = 256;
 /// Room for names that these are read into, one call of the kernel after the other. One name always has room in it.
-pub const FIRST_READ_BYTES: usize = 8 * 1024;
+pub const DIRECTORY_FIRST_READ_BYTES: usize = 8 * 1024;
 /// Room for names that a further job reads in the end, with one call: a thousand entries or two, which make its own cost small.
-pub const READ_BYTES: usize = 64 * 1024;
+pub const DIRECTORY_READ_BYTES: usize = 64 * 1024;
 /// What a buffer without capacity is made to hold when it is read into.
 pub const DEFAULT_READ_BYTES: usize = 64 * 1024;
 
-const _: () = assert!(FIRST_READ_BYTES <= READ_BYTES);
+const _: () = assert!(DIRECTORY_FIRST_READ_BYTES <= DIRECTORY_READ_BYTES);
 const _: () = assert!(DIRECTORY_OWNER_BITS & !DIRECTORY_MODE_BITS == 0, "what is kept may be set");
 const _: () = assert!(KERNEL_ATTEMPTS < RESOLVE_ATTEMPTS, "the walk must get its turn");

@@ -48,6 +48,9 @@ impl Engine {
             let most = self.most();
             if (filled || is_patient()) && buffer.capacity() < most && self.hands.throttle.is_free() {
                 buffer.reserve_exact(most);
+            } else if buffer.capacity() > most {
+                // The client is slower than it was.
+                buffer = Vec::with_capacity(most);
             }
         }
     }

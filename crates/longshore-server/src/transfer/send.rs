@@ -218,6 +218,10 @@ impl Engine {
                 if buffer.capacity() < larger {
                     buffer = Vec::with_capacity(larger);
                 }
+            } else if !is_patient() && buffer.capacity() > DOWNLOAD_BUFFER_BYTES {
+                // It is slower than it was.
+                buffer = Vec::with_capacity(DOWNLOAD_BUFFER_BYTES);
+                self.link.rest();
             }
             buffer = self.storage(file.read_at(offset, buffer)).await?;
             if buffer.is_empty() {

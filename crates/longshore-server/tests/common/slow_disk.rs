@@ -153,7 +153,7 @@ impl Shared {
         let result = match operation {
             FORGET | BATCH_FORGET | INTERRUPT => return,
             INIT => Ok(initialised(body)),
-            LOOKUP => file(body).map(|node| entry(node)).ok_or(Errno::NOENT),
+            LOOKUP => file(body).map(entry).ok_or(Errno::NOENT),
             GETATTR => Ok([words(&[1, 0]), attributes(node)].concat()),
             OPEN => {
                 is_held = node >= OPEN_FILES;

@@ -16,7 +16,7 @@ use longshore_path::VirtualPath;
 
 use super::errno::error;
 use super::{PartsPolicy, Store, attributes, part, text};
-use crate::limits::{BATCH_ENTRIES, FIRST_READ_BYTES, READ_BYTES};
+use crate::limits::{BATCH_ENTRIES, DIRECTORY_FIRST_READ_BYTES, DIRECTORY_READ_BYTES};
 use crate::{Batch, Detail, Directory, Entry, FileId, Operation, Result, Timestamp};
 
 /// What the kernel needs for a name of a dozen letters.
@@ -53,14 +53,14 @@ pub(super) fn open(store: Arc<Store>, path: VirtualPath) -> Result<Box<dyn Direc
     let mut first = Batch { number: 0, entries: Vec::new() };
     // Only a call that brings nothing says that there are no more.
     while first.entries.len() < BATCH_ENTRIES
-        && let Some(more) = reader.next_batch(Detail::All, FIRST_READ_BYTES)?
+        && let Some(more) = reader.next_batch(Detail::All, DIRECTORY_FIRST_READ_BYTES)?
     {
         first.entries.extend(more.entries);
     }
     reader.progress.get_mut().unwrap_or_else(PoisonError::into_inner).number = 1;
     Ok(Box::new(LocalDirectory {
         first: Some(first),
-        room_bytes: FIRST_READ_BYTES,
+        room_bytes: DIRECTORY_FIRST_READ_BYTES,
         reader: Arc::new(reader),
     }))
 }
@@ -77,7 +77,7 @@ impl Directory for LocalDirectory {
         }
         let reader = Arc::clone(&self.reader);
         // Small jobs at first: others can join in the sooner.
-        self.room_bytes = (2 * self.room_bytes).min(READ_BYTES);
+        self.room_bytes = (2 * self.room_bytes).min(DIRECTORY_READ_BYTES);
         let room_bytes = self.room_bytes;
         Operation::blocking(move || reader.next_batch(detail, room_bytes))
     }
