@@ -19,6 +19,9 @@ pub const WARM_TIME: Duration = Duration::from_secs(1);
 /// Passive ports that listen at once without being reserved.
 pub const WARM_LISTENERS: usize = 32;
 
+/// Reservations in a row that one listener serves before it is closed and another port has its turn.
+pub const WARM_TIMES: u32 = 64;
+
 /// Connections accepted in one round on one passive port before others get their turn.
 pub const ACCEPT_ROUND: usize = 256;
 

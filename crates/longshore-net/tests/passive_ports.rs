@@ -99,6 +99,18 @@ async fn a_port_whose_peer_is_through_is_next() {
     );
 }
 
+/// Else a client that closes first would run out of ports of its own.
+#[tokio::test]
+async fn no_port_is_next_for_ever() {
+    let ports = Ports::claim(3);
+    let pool = pool(&ports);
+    for turn in 0..3 {
+        for _ in 0..limits::WARM_TIMES {
+            assert_eq!(served(&pool, v4(2)).await, ports.nth(turn));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_port_whose_peer_may_still_come_is_closed() {
     let ports = Ports::claim(3);

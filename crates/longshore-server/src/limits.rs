@@ -47,10 +47,6 @@ pub const BLOCKING_JOBS: usize = 64;
 pub const IN_PLACE_LIMIT: Duration = Duration::from_millis(3);
 /// Jobs in a row that were not slow, before the next one runs where its session does.
 pub const IN_PLACE_AFTER_JOBS: usize = 8;
-/// How long such a job may keep its thread before another one is woken to look after what else there is.
-pub const IN_PLACE_TICK: Duration = Duration::from_millis(3);
-/// How long whoever watches over such jobs stays awake behind the last one.
-pub const IN_PLACE_REST: Duration = Duration::from_millis(100);
 /// Passwords that are hashed at once.
 pub const PASSWORD_HASHES: usize = 4;
 /// Bytes read from the control connection at once.
@@ -112,7 +108,6 @@ pub const LISTING_BUFFER_BYTES: usize = 32 * 1024;
 pub const LISTING_JOBS: usize = 4;
 
 const _: () = assert!(PASSWORD_HASHES < BLOCKING_JOBS);
-const _: () = assert!(IN_PLACE_TICK.as_nanos() < IN_PLACE_REST.as_nanos());
 const _: () = assert!(CONTROL_READ_BYTES <= CONTROL_UNSENT_LIMIT_BYTES);
 const _: () = assert!(UPLOAD_BUFFER_FIRST_BYTES <= UPLOAD_BUFFER_BYTES);
 const _: () = assert!(UPLOAD_BUFFER_BYTES <= STINT_UPLOAD_BUFFER_BYTES);

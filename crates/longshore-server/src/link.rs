@@ -143,17 +143,21 @@ impl Link {
         })
     }
 
-    /// Writes some of `bytes` and says how many; what is counted has gone to the kernel, all of it. A dropped future
-    /// may have written more: then only the end of the connection may follow.
+    /// Takes some of `bytes` and says how many. In clear they have gone to the kernel, and a dropped future has written
+    /// nothing; in TLS they go with [`flush`](Link::flush), and before that only the end of the connection may follow.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
-        match &mut self.channel {
-            Channel::Clear(socket) => Ok(socket.write(bytes).await?),
-            Channel::Tls(stream) => {
-                let count = stream.write(bytes).await?;
-                stream.flush().await?;
-                Ok(count)
-            }
-        }
+        Ok(match &mut self.channel {
+            Channel::Clear(socket) => socket.write(bytes).await?,
+            Channel::Tls(stream) => stream.write(bytes).await?,
+        })
+    }
+
+    /// Has one more piece of what was taken go to the kernel; whether that was not all yet.
+    pub(crate) async fn flush(&mut self) -> Result<bool, Broken> {
+        Ok(match &mut self.channel {
+            Channel::Clear(_) => false,
+            Channel::Tls(stream) => stream.flush_some().await?,
+        })
     }
 
     /// The socket, for copies inside the kernel.

@@ -188,10 +188,7 @@ impl Engine {
             operation => operation,
         };
         let result = self.hands.pool.run(operation).await;
-        if is_patient() {
-            // Nothing else asks whether the time of the stint is over.
-            tokio::task::yield_now().await;
-        }
+        stint::breathe().await;
         Ok(result?)
     }
 
@@ -258,7 +255,12 @@ async fn send(job: &TransferJob, link: &mut Link, hands: &Hands, mut bytes: &[u8
         bytes = &bytes[chunk.len()..];
         while !chunk.is_empty() {
             let sent = wait(job, &hands.cancel, link.write(chunk)).await?;
+            // What TLS has taken at once may go out slowly: as long as it goes out, nothing stalls.
+            while wait(job, &hands.cancel, link.flush()).await? {
+                stint::breathe().await;
+            }
             hands.moved.fetch_add(sent as u64, Ordering::Relaxed);
+            stint::breathe().await;
             chunk = &chunk[sent..];
         }
     }

@@ -2,17 +2,16 @@
 //!
 //! Not inside: what the jobs do. A job that has begun runs to its end, whoever waits for it or does not.
 
-mod in_place;
-
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use longshore_accounts::{Answer, Rejection, Verdict};
 use longshore_storage::{Error, ErrorKind, Operation, Result};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 
-use self::in_place::InPlace;
 use crate::limits::{BLOCKING_JOBS, IN_PLACE_AFTER_JOBS, IN_PLACE_LIMIT, PASSWORD_HASHES};
 
 /// How quick the jobs of one session are: how many since the last slow one, as far as they count.
@@ -41,7 +40,6 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     /// Password hashes take memory by the tens of megabytes, so they have a smaller share of their own.
     hashes: Arc<Semaphore>,
-    in_place: Arc<InPlace>,
 }
 
 impl Pool {
@@ -49,8 +47,12 @@ impl Pool {
         Pool {
             permits: Arc::new(Semaphore::new(BLOCKING_JOBS)),
             hashes: Arc::new(Semaphore::new(PASSWORD_HASHES)),
-            in_place: Arc::default(),
         }
+    }
+
+    /// Whether jobs that nobody waits for may be begun as well.
+    pub(crate) fn is_half_free(&self) -> bool {
+        self.permits.available_permits() >= BLOCKING_JOBS / 2
     }
 
     /// Runs an operation the way it wants to be run, jobs beside whoever waits for them.
@@ -59,14 +61,16 @@ impl Pool {
     }
 
     /// Runs an operation that is quick as a rule and that the session's next step waits for. While such jobs of the session
-    /// are quick, one runs where the session does: nobody has to be woken before the job, and nobody behind it, which for a
-    /// small file costs more than the job itself. Where they are slow the session goes on listening to its client.
+    /// are quick, one runs where the session does, and the runtime's other work goes on elsewhere: nobody has to be woken
+    /// before the job, and nobody behind it, which for a small file costs more than the job itself. Where they are slow the
+    /// session goes on listening to its client.
     pub(crate) async fn run_awaited<T: Send + 'static>(
         &self,
         quickness: &Quickness,
         operation: Operation<T>,
     ) -> Result<T> {
-        self.run_by(Some(quickness), operation).await
+        let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
+        self.run_by(several_threads.then_some(quickness), operation).await
     }
 
     async fn run_by<T: Send + 'static>(
@@ -79,11 +83,9 @@ impl Pool {
                 Operation::Ready(result) => result,
                 Operation::Pending(future) => future.await,
                 Operation::Blocking(job) => {
-                    let done = match quickness.is_some_and(Quickness::is_quick) {
-                        true => match self.in_place.run(job) {
-                            Ok(done) => done,
-                            Err(job) => block(&self.permits, job).await,
-                        },
+                    let in_place = quickness.is_some_and(Quickness::is_quick);
+                    let done = match in_place {
+                        true => block_in_place(&self.permits, job).await,
                         false => block(&self.permits, job).await,
                     };
                     let (done, took) = done.unzip();
@@ -112,11 +114,12 @@ impl Pool {
     }
 }
 
-type Job<T> = Box<dyn FnOnce() -> T + Send>;
-
 /// What a job comes to, and how long it takes without the wait for a thread. `None` when it panicked: then its own caller
 /// learns of a failure, and nobody else of anything.
-async fn block<T: Send + 'static>(permits: &Arc<Semaphore>, job: Job<T>) -> Option<(T, Duration)> {
+async fn block<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    job: Box<dyn FnOnce() -> T + Send>,
+) -> Option<(T, Duration)> {
     let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
     tokio::task::spawn_blocking(move || {
         let done = timed(job);
@@ -125,6 +128,12 @@ async fn block<T: Send + 'static>(permits: &Arc<Semaphore>, job: Job<T>) -> Opti
     })
     .await
     .ok()
+}
+
+/// As [`block`], on this thread; another one takes over what else it had to do. Only where the runtime has several.
+async fn block_in_place<T>(permits: &Semaphore, job: Box<dyn FnOnce() -> T + Send>) -> Option<(T, Duration)> {
+    let _permit = permits.acquire().await.expect("the semaphore is never closed");
+    tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(|| timed(job))).ok())
 }
 
 fn timed<T>(job: impl FnOnce() -> T) -> (T, Duration) {

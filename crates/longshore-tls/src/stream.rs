@@ -187,18 +187,27 @@ impl<S: Socket> TlsStream<S> {
         self.flush().await
     }
 
-    /// Sends what was taken. Cancel-safe.
+    /// Sends some of what was taken, by one write; whether something is left. Cancel-safe.
     ///
     /// # Errors
     /// [`TlsError::Io`].
-    pub async fn flush(&mut self) -> Result<(), TlsError> {
-        while !self.wire.unsent().is_empty() {
+    pub async fn flush_some(&mut self) -> Result<bool, TlsError> {
+        if !self.wire.unsent().is_empty() {
             let count = self.socket.write(self.wire.unsent()).await?;
             if count == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
             self.wire.sent(count);
         }
+        Ok(!self.wire.unsent().is_empty())
+    }
+
+    /// Sends what was taken. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`TlsError::Io`].
+    pub async fn flush(&mut self) -> Result<(), TlsError> {
+        while self.flush_some().await? {}
         Ok(())
     }
 

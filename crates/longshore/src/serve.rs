@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -54,10 +53,7 @@ pub(crate) fn serve(arguments: cli::Serve) -> Result<(), Failure> {
     let source = Source::new(arguments);
     let settings = source.read()?;
     let people = people(&settings, &source.arguments)?;
-    // One more than there are processors, for one of them may be busy with a job of the disk.
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(processors + 1)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;

@@ -62,6 +62,8 @@ pub(super) struct Seats {
     by_peer: BTreeMap<PeerKey, Seat>,
     /// Connections closed because they were for nobody here, over the life of the listener.
     strangers: u32,
+    /// Reservations that have ended.
+    served: u32,
 }
 
 /// The place of one reservation at a listener.
@@ -161,12 +163,18 @@ impl Listener {
         let mut seats = self.lock();
         let seat = seats.by_peer.remove(&key);
         let last = seats.by_peer.is_empty();
+        seats.served = seats.served.saturating_add(1);
         drop(seats);
         match (last, seat.is_some_and(|seat| seat.is_through())) {
             (false, _) => Left::Others,
             (true, true) => Left::NobodyAndThrough,
             (true, false) => Left::Nobody,
         }
+    }
+
+    /// How many reservations it has served.
+    pub(super) fn served(&self) -> u32 {
+        self.lock().served
     }
 
     /// Closes the connections that came while nobody waited for any; whether all are gone now.

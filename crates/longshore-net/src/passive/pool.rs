@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::listener::{Left, Listener, Opening};
 use super::{LocalAddress, PeerKey, PeerRule, PoolError, Reservation, ReserveError};
-use crate::limits::{WARM_LISTENERS, WARM_TIME};
+use crate::limits::{WARM_LISTENERS, WARM_TIME, WARM_TIMES};
 
 /// A range of ports for passive data connections. Clones share one pool; it is safe to use from
 /// any number of threads.
@@ -29,7 +29,9 @@ use crate::limits::{WARM_LISTENERS, WARM_TIME};
 /// ([`WARM_TIME`]) when it is given back, and is handed out before all others: opening a listener
 /// for each of many small files costs more than sending them. Nobody who was sent to that port is
 /// still on its way then, and whoever connects meanwhile is closed before the port is promised
-/// anew. At most [`WARM_LISTENERS`] do so at once.
+/// anew. At most [`WARM_LISTENERS`] do so at once, and each [`WARM_TIMES`] times in a row: a client
+/// that closes first cannot use its own port with the same one of ours again for a minute, and has
+/// only some ten thousand.
 ///
 /// Memory grows with the range (about 100 bytes for each port) and the reservations that live.
 #[derive(Debug, Clone)]
@@ -185,7 +187,11 @@ impl Shared {
         let mut order = self.lock();
         match listener.leave(key) {
             Left::Others => {}
-            Left::NobodyAndThrough if order.warm.len() < WARM_LISTENERS && order.is_swept(self) => {
+            Left::NobodyAndThrough
+                if order.warm.len() < WARM_LISTENERS
+                    && listener.served() < WARM_TIMES
+                    && order.is_swept(self) =>
+            {
                 order.warm.push_back(Warm { local, port, since: Instant::now() });
             }
             Left::Nobody | Left::NobodyAndThrough => order.slot(port).forget(local),

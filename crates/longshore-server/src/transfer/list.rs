@@ -5,8 +5,11 @@
 //!
 //! Not inside: how a line looks, which `longshore_proto::listing` knows, and how a directory is read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use longshore_accounts::Permissions;
 use longshore_path::VirtualPath;
@@ -108,7 +111,7 @@ struct Ahead {
     directory: Box<dyn Directory>,
     writer: Arc<Writer>,
     pool: Pool,
-    running: VecDeque<JoinHandle<longshore_storage::Result<Written>>>,
+    running: Vec<JoinHandle<longshore_storage::Result<Written>>>,
     /// Batches that have come before their turn.
     waiting: BTreeMap<u64, Vec<u8>>,
     /// Whose turn it is.
@@ -125,7 +128,7 @@ impl Ahead {
             directory,
             writer: Arc::new(writer),
             pool,
-            running: VecDeque::new(),
+            running: Vec::new(),
             waiting: BTreeMap::new(),
             next: 0,
             ended: false,
@@ -136,7 +139,12 @@ impl Ahead {
     /// Whether [`next`](Ahead::next) needs to wait for nobody.
     fn is_ready(&mut self) -> longshore_storage::Result<bool> {
         self.begin()?;
-        Ok(self.waiting.contains_key(&self.next) || self.running.front().is_none_or(JoinHandle::is_finished))
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(written)) = self.poll_any(&mut context) {
+            self.note(written?);
+            self.begin()?;
+        }
+        Ok(self.waiting.contains_key(&self.next) || self.running.is_empty())
     }
 
     /// The lines whose turn it is; `None` when there are no more.
@@ -147,17 +155,29 @@ impl Ahead {
                 self.next += 1;
                 return Ok(Some(lines));
             }
-            let Some(first) = self.running.front_mut() else { return Ok(None) };
-            let result = first.await;
-            self.running.pop_front();
-            // A task that only waits for a job comes to no result when the runtime ends.
-            self.note(result.unwrap_or_else(|_| Err(ErrorKind::Failed.into()))?);
+            match poll_fn(|context| self.poll_any(context)).await {
+                Some(written) => self.note(written?),
+                None => return Ok(None),
+            }
         }
     }
 
-    /// Begins further jobs: none beside the first batch, for most directories are small, then more and more.
+    /// What the first job brings that is done, in whatever order they were begun; `None` where there is none.
+    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<Option<longshore_storage::Result<Written>>> {
+        for place in 0..self.running.len() {
+            if let Poll::Ready(result) = Pin::new(&mut self.running[place]).poll(context) {
+                self.running.remove(place);
+                // A task that only waits for a job comes to no result when the runtime ends.
+                return Poll::Ready(Some(result.unwrap_or_else(|_| Err(ErrorKind::Failed.into()))));
+            }
+        }
+        if self.running.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// Begins further jobs: none beside the first batch, for most directories are small, then more and more; but no second
+    /// one while others need the pool.
     fn begin(&mut self) -> longshore_storage::Result<()> {
-        let most = usize::try_from(2 * self.next).unwrap_or(usize::MAX).clamp(1, LISTING_JOBS);
+        let mut most = usize::try_from(2 * self.next).unwrap_or(usize::MAX).clamp(1, LISTING_JOBS);
         while !self.ended && self.running.len() + self.waiting.len() < most {
             let writer = Arc::clone(&self.writer);
             let room = self.spare.pop().unwrap_or_default();
@@ -167,8 +187,11 @@ impl Ahead {
             match operation {
                 Operation::Ready(written) => self.note(written?),
                 operation => {
+                    if !self.pool.is_half_free() {
+                        most = 1;
+                    }
                     let pool = self.pool.clone();
-                    self.running.push_back(tokio::spawn(async move { pool.run(operation).await }));
+                    self.running.push(tokio::spawn(async move { pool.run(operation).await }));
                 }
             }
         }

@@ -188,7 +188,10 @@ impl Engine {
             // What has come is paid for before more is taken: the client is slowed down by its full window.
             Ok(count) => {
                 self.hands.moved.fetch_add(count as u64, Ordering::Relaxed);
-                self.hands.pass(count).await.map(|()| count)
+                let passed = self.hands.pass(count).await.map(|()| count);
+                // A client that trickles must not hold a stint for longer than its time.
+                stint::breathe().await;
+                passed
             }
             Err(Stopped { end: End::NoCloseNotify, .. })
                 if self.hands.ends.upload_end == UploadEnd::Accept =>

@@ -59,18 +59,22 @@ impl Engine {
             let mut rest = &octets[..octets.len().min(left)];
             offset += rest.len() as u64;
             while !rest.is_empty() {
-                let count = self.hands.throttle.chunk(rest.len());
-                self.hands.pass(count).await?;
-                let socket = self.link.clear().ok_or(End::Reset)?;
-                let is_last = offset == length && count == rest.len();
-                let sent = match is_last {
-                    true => wait(&self.job, &self.hands.cancel, broken(socket.write_last(rest))).await?,
-                    false => {
-                        wait(&self.job, &self.hands.cancel, broken(socket.write(&rest[..count]))).await?
-                    }
-                };
-                self.hands.moved.fetch_add(sent as u64, Ordering::Relaxed);
-                rest = &rest[sent..];
+                let mut granted = self.hands.throttle.chunk(rest.len());
+                self.hands.pass(granted).await?;
+                while granted > 0 {
+                    let socket = self.link.clear().ok_or(End::Reset)?;
+                    let is_last = offset == length && granted == rest.len();
+                    let sent = match is_last {
+                        true => wait(&self.job, &self.hands.cancel, broken(socket.write_last(rest))).await?,
+                        false => {
+                            let fresh = &rest[..granted];
+                            wait(&self.job, &self.hands.cancel, broken(socket.write(fresh))).await?
+                        }
+                    };
+                    self.hands.moved.fetch_add(sent as u64, Ordering::Relaxed);
+                    rest = &rest[sent..];
+                    granted -= sent;
+                }
             }
         }
         Ok(())
