@@ -41,8 +41,12 @@ fn a_file_that_the_kernel_cannot_copy_is_sent_all_the_same() {
 
 #[test]
 fn a_disk_that_fails_is_our_fault_and_said_so() {
-    // The first reads are those of the program loader; what is not in memory is read by pread64.
-    let faults = ["inject=preadv2:error=EAGAIN", "inject=pread64:error=EIO:when=12+"];
+    // The first reads are those of the program loader; what is not in memory is read by pread64, or by the kernel's copy.
+    let faults = [
+        "inject=preadv2:error=EAGAIN",
+        "inject=sendfile:error=EIO:when=3+",
+        "inject=pread64:error=EIO:when=12+",
+    ];
     with_faults("the disk fails", &faults, |server, case| {
         case.place("file", pattern(LARGE_BYTES, 1));
         let mut download = case.curl(Who::Account);
