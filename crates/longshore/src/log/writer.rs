@@ -1,9 +1,10 @@
 //! Writes lines from a thread of its own, so that a slow terminal or disk never holds up a transfer.
 //!
-//! Not inside: what the lines say. Lines that come close to each other are written together: a line waits for a few
-//! milliseconds at most, and a burst of them wakes nobody. The queue is bounded; what does not fit, or cannot be written, is counted and said
-//! when writing works again. Those who say something are tasks that must not wait, so what matters more has more of
-//! the queue instead.
+//! Lines that come close to each other are written together: a line waits for a few milliseconds at most, and a burst of
+//! them wakes nobody. The queue is bounded; what does not fit, or cannot be written, is counted and said when writing
+//! works again. Those who say something are tasks that must not wait, so what matters more has more of the queue instead.
+//!
+//! Not inside: what the lines say.
 
 use std::fs::File;
 use std::sync::mpsc::{Receiver, sync_channel};
