@@ -93,7 +93,7 @@ pub const UPLOAD_BUFFER_BYTES: usize = 512 * 1024;
 /// The buffer of a download that cannot be copied inside the kernel.
 pub const DOWNLOAD_BUFFER_BYTES: usize = 128 * 1024;
 /// Files of so many octets are read and sent with one call each; larger ones are copied inside the kernel.
-pub const WHOLE_MOST_BYTES: usize = 64 * 1024;
+pub const COPIED_MOST_BYTES: u64 = 64 * 1024;
 /// Files of so many octets go out in blocks that the kernel copies; smaller ones are read and sent with one call each.
 pub const ZERO_COPY_BLOCKS_LEAST_BYTES: u64 = 128 * 1024;
 /// Octets of a file between two restart markers, in modes that have them.

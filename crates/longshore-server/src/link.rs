@@ -145,8 +145,10 @@ impl Link {
 
     /// Takes some of `bytes` and says how many. In clear they have gone to the kernel, and a dropped future has written
     /// nothing; in TLS they go with [`flush`](Link::flush), and before that only the end of the connection may follow.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+    /// Where it `closes` at once behind them, they may wait for that.
+    pub(crate) async fn write(&mut self, bytes: &[u8], closes: bool) -> Result<usize, Broken> {
         Ok(match &mut self.channel {
+            Channel::Clear(socket) if closes => socket.write_last(bytes).await?,
             Channel::Clear(socket) => socket.write(bytes).await?,
             Channel::Tls(stream) => stream.write(bytes).await?,
         })

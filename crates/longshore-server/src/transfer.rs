@@ -248,13 +248,28 @@ fn lost(error: &io::Error) -> bool {
     )
 }
 
-async fn send(job: &TransferJob, link: &mut Link, hands: &Hands, mut bytes: &[u8]) -> Result<()> {
+async fn send(job: &TransferJob, link: &mut Link, hands: &Hands, bytes: &[u8]) -> Result<()> {
+    send_pieces(job, link, hands, bytes, false).await
+}
+
+/// As [`send`], for the last bytes of a transfer: where the connection ends with it, the end goes out with them.
+async fn send_last(job: &TransferJob, link: &mut Link, hands: &Hands, bytes: &[u8]) -> Result<()> {
+    send_pieces(job, link, hands, bytes, !job.keeps_connection).await
+}
+
+async fn send_pieces(
+    job: &TransferJob,
+    link: &mut Link,
+    hands: &Hands,
+    mut bytes: &[u8],
+    closes: bool,
+) -> Result<()> {
     while !bytes.is_empty() {
         let mut chunk = &bytes[..hands.throttle.chunk(bytes.len())];
         hands.pass(chunk.len()).await?;
         bytes = &bytes[chunk.len()..];
         while !chunk.is_empty() {
-            let sent = wait(job, &hands.cancel, link.write(chunk)).await?;
+            let sent = wait(job, &hands.cancel, link.write(chunk, closes && bytes.is_empty())).await?;
             // What TLS has taken at once may go out slowly: as long as it goes out, nothing stalls.
             while wait(job, &hands.cancel, link.flush()).await? {
                 stint::breathe().await;

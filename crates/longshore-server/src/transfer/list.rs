@@ -21,7 +21,7 @@ use longshore_storage::{Batch, Detail, Directory, Entry, ErrorKind, Kind, Operat
 use tokio::task::JoinHandle;
 
 use super::send::Outgoing;
-use super::{Engine, Result, form, send};
+use super::{Engine, Result, form, send, send_last};
 use crate::convert::{self, Tenant};
 use crate::limits::{LISTING_BUFFER_BYTES, LISTING_JOBS};
 use crate::work::Pool;
@@ -99,7 +99,7 @@ impl Engine {
     async fn send_last(&mut self, mut outgoing: Outgoing, lines: &[u8]) -> Result<()> {
         outgoing.put(lines);
         outgoing.finish();
-        send(&self.job, &mut self.link, &self.hands, outgoing.bytes(lines)).await
+        send_last(&self.job, &mut self.link, &self.hands, outgoing.bytes(lines)).await
     }
 }
 

@@ -7,14 +7,12 @@ use longshore_proto::server::End;
 use longshore_proto::transmission::{BLOCK_HEADER_BYTES, Descriptor, Form, Level, Sender, block_header};
 use longshore_storage::{Operation, Readable};
 
-use std::future::Future;
-use std::io;
 use std::sync::atomic::Ordering;
 
-use super::{Engine, Result, form, lost, pause, send, stint, wait};
+use super::{Engine, Result, form, lost, pause, send, send_last, stint};
 use crate::limits::{
-    DOWNLOAD_BUFFER_BYTES, MARKER_INTERVAL_BYTES, SENDFILE_CHUNK_BYTES, STINT_BUFFER_BYTES, WHOLE_MOST_BYTES,
-    ZERO_COPY_BLOCKS_LEAST_BYTES,
+    COPIED_MOST_BYTES, DOWNLOAD_BUFFER_BYTES, MARKER_INTERVAL_BYTES, SENDFILE_CHUNK_BYTES,
+    STINT_BUFFER_BYTES, ZERO_COPY_BLOCKS_LEAST_BYTES,
 };
 use crate::link::Broken;
 
@@ -35,49 +33,14 @@ impl Engine {
         let left = length.saturating_sub(self.job.offset);
         let in_kernel = file.as_fd().is_some() && self.link.clear().is_some();
         match form.last_block() {
-            _ if form.is_identity() && in_kernel && left <= WHOLE_MOST_BYTES as u64 => {
-                self.send_whole(file, length).await
+            _ if form.is_identity() && in_kernel && left > COPIED_MOST_BYTES => {
+                self.send_in_kernel(file, length).await
             }
-            _ if form.is_identity() && in_kernel => self.send_in_kernel(file, length).await,
             Some(last) if in_kernel && left >= ZERO_COPY_BLOCKS_LEAST_BYTES => {
                 self.send_blocks(file, length, last).await
             }
             _ => self.send_copied(file, length).await,
         }
-    }
-
-    /// A small file at once, and with it the end of the connection: the kernel's copy would take more calls than the octets
-    /// are worth.
-    async fn send_whole(&mut self, mut file: Box<dyn Readable>, length: u64) -> Result<()> {
-        let mut offset = self.job.offset;
-        while offset < length {
-            let left = usize::try_from(length - offset).unwrap_or(usize::MAX);
-            let octets = self.storage(file.read_at(offset, Vec::with_capacity(left))).await?;
-            if octets.is_empty() {
-                return Err(End::Shrank.into());
-            }
-            let mut rest = &octets[..octets.len().min(left)];
-            offset += rest.len() as u64;
-            while !rest.is_empty() {
-                let mut granted = self.hands.throttle.chunk(rest.len());
-                self.hands.pass(granted).await?;
-                while granted > 0 {
-                    let socket = self.link.clear().ok_or(End::Reset)?;
-                    let is_last = offset == length && granted == rest.len();
-                    let sent = match is_last {
-                        true => wait(&self.job, &self.hands.cancel, broken(socket.write_last(rest))).await?,
-                        false => {
-                            let fresh = &rest[..granted];
-                            wait(&self.job, &self.hands.cancel, broken(socket.write(fresh))).await?
-                        }
-                    };
-                    self.hands.moved.fetch_add(sent as u64, Ordering::Relaxed);
-                    rest = &rest[sent..];
-                    granted -= sent;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Up to the length the file had when it was opened, which is what SIZE said.
@@ -248,7 +211,7 @@ impl Engine {
         }
         // The last octets and the end of the file in one call.
         outgoing.finish();
-        send(&self.job, &mut self.link, &self.hands, outgoing.bytes(&buffer[..last])).await
+        send_last(&self.job, &mut self.link, &self.hands, outgoing.bytes(&buffer[..last])).await
     }
 }
 
@@ -302,8 +265,4 @@ impl Outgoing {
             bytes.clear();
         }
     }
-}
-
-async fn broken(write: impl Future<Output = io::Result<usize>>) -> std::result::Result<usize, Broken> {
-    Ok(write.await?)
 }
